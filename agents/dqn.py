@@ -1,0 +1,47 @@
+"""Double DQN on an MLP: the network learner."""
+
+import numpy as np
+
+from .loss import loss_gradient, td_targets
+from .mlp import MLP, Adam
+
+
+class DQN:
+    """Q(s, .) as a network of vector observations.
+
+    low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
+    numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. hidden: units per hidden
+    layer. tau: how far an update moves the target network.
+    """
+
+    def __init__(
+        self, low, high, n_actions, rng, reward_scale=1.0, hidden=(64, 64), learning_rate=1e-3, discount=0.99, tau=0.01, layer_norm=True
+    ):
+        self.low, self.range = np.float32(low), np.float32(high) - np.float32(low)
+        self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
+        self.target = self.online.copy()
+        self.adam = Adam(self.online.parameters, learning_rate)
+        self.reward_scale, self.discount, self.tau = reward_scale, discount, tau
+
+    def scaled(self, observations):
+        return (observations - self.low) / self.range * 2 - 1
+
+    def act(self, observations):
+        """The greedy actions (n,) at observations (n, d), by the target network: as the mean of the online network's recent
+        weights (Polyak & Juditsky 1992) it plays more steadily than the latest of them."""
+        return self.target.forward(self.scaled(observations)).argmax(1)
+
+    def learn(self, batch, conservatism=0.0):
+        """One step of Adam on the loss of a Batch, then one of the target network; returns the mean squared TD error."""
+        B = len(batch.actions)
+        x = self.scaled(np.concatenate([batch.observations, batch.next_observations]))
+        q = self.online.forward(x)
+        # Double Q (van Hasselt et al. 2016, eq. 4): the online network chooses a' = argmax Q(s', .), the target values it.
+        best = q[B:].argmax(1)
+        next_values = self.target.forward(x[B:])[np.arange(B), best]
+        targets = td_targets(batch, next_values, self.reward_scale, self.discount)
+        gradient, error = loss_gradient(q[:B], targets, batch, conservatism, clip=1.0)
+        self.adam.step(self.online.backward(gradient / B))
+        # Polyak averaging (Lillicrap et al. 2016): target <- target + tau (online - target)
+        self.target.parameters += self.tau * (self.online.parameters - self.target.parameters)
+        return float(np.mean(error**2))

@@ -1,0 +1,93 @@
+"""A multi-layer perceptron with LayerNorm and ReLU: forward, backward, and Adam, by hand."""
+
+import copy
+
+import numpy as np
+
+
+class MLP:
+    """Hidden layers z = x W + b, y = LayerNorm(z), x <- max(y, 0), and a linear last layer.
+
+    All weights and biases are views into one flat vector, `parameters`: Adam, Polyak averaging and copying are one line
+    each on it.
+    """
+
+    def __init__(self, sizes, rng, layer_norm=True, dtype=np.float32):
+        """sizes: units per layer, inputs first. rng: the numpy.random.Generator of the first weights and biases, uniform in
+        -1/sqrt(n)..1/sqrt(n) for a layer of n inputs (LeCun et al. 1998). layer_norm: False leaves y = z."""
+        self.shapes, self.layer_norm = list(zip(sizes[:-1], sizes[1:])), layer_norm
+        self.parameters = np.concatenate([rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]).astype(dtype)
+        self.layers = self.views(self.parameters)
+
+    def views(self, flat):
+        """`flat` as a list of (W of shape (n, m), b of shape (m,)), one a layer, without copying."""
+        layers, start = [], 0
+        for n, m in self.shapes:
+            layers.append((flat[start : start + n * m].reshape(n, m), flat[start + n * m : start + (n + 1) * m]))
+            start += (n + 1) * m
+        return layers
+
+    def copy(self):
+        """A network of its own with the same weights."""
+        twin = copy.copy(self)
+        twin.parameters = self.parameters.copy()
+        twin.layers = twin.views(twin.parameters)
+        return twin
+
+    def forward(self, x):
+        """(B, inputs) -> (B, outputs). Keeps x, y and the standard deviation of each layer for `backward`."""
+        self.saved = []
+        for W, b in self.layers[:-1]:
+            y, std = x @ W + b, None
+            if self.layer_norm:  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4, no gain, no bias
+                m = y.shape[1]
+                y -= y.sum(1, keepdims=True) / m
+                std = np.sqrt(np.einsum("ij,ij->i", y, y) / m + 1e-5)[:, None]
+                y /= std
+            self.saved.append((x, y, std))
+            x = np.maximum(y, 0)
+        self.saved.append((x, None, None))
+        W, b = self.layers[-1]
+        return x @ W + b
+
+    def backward(self, dz):
+        """dL/dparameters, flat, from dL/doutputs (B, outputs) of the first B rows of the last `forward`."""
+        B, gradient = len(dz), np.empty_like(self.parameters)
+        gradients = self.views(gradient)
+        for k in reversed(range(len(self.layers))):
+            x = self.saved[k][0][:B]
+            dW, db = gradients[k]
+            np.matmul(x.T, dz, out=dW)
+            dz.sum(0, out=db)
+            if k > 0:
+                dz = dz @ self.layers[k][0].T
+                dz *= x > 0  # through x = max(y, 0)
+                if self.layer_norm:  # dz = (dy - mean(dy) - y mean(dy y)) / std
+                    _, y, std = self.saved[k - 1]
+                    y, std, m = y[:B], std[:B], y.shape[1]
+                    correlation = np.einsum("ij,ij->i", dz, y)[:, None] / m
+                    dz -= dz.sum(1, keepdims=True) / m
+                    dz -= y * correlation
+                    dz /= std
+        return gradient
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015, algorithm 1) on a flat vector, in place.
+
+    t counts the steps; m and v are the running means of the gradient g and of its square.
+    """
+
+    def __init__(self, parameters, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        self.parameters, self.learning_rate = parameters, learning_rate
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.m, self.v, self.t = np.zeros_like(parameters), np.zeros_like(parameters), 0
+
+    def step(self, g):
+        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon), with m' and v' corrected for starting at 0."""
+        self.t += 1
+        self.m += (1 - self.beta1) * (g - self.m)
+        self.v += (1 - self.beta2) * (g * g - self.v)
+        m = self.m / (1 - self.beta1**self.t)
+        v = self.v / (1 - self.beta2**self.t)
+        self.parameters -= self.learning_rate * m / (np.sqrt(v) + self.epsilon)

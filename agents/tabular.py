@@ -1,0 +1,34 @@
+"""Q-learning on a table (Watkins & Dayan 1992), in batches."""
+
+import numpy as np
+
+from .loss import loss_gradient, td_targets
+
+
+class QTable:
+    """Q(s, a) for states 0..n_states-1 and actions 0..n_actions-1; zero at first, but for a trace of `rng` that breaks ties.
+
+    reward_scale: what rewards are multiplied by. learning_rate: the share of a TD error that an update removes.
+    """
+
+    def __init__(self, n_states, n_actions, rng, reward_scale=1.0, learning_rate=0.1, discount=0.99):
+        self.q = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
+        self.reward_scale, self.learning_rate, self.discount = reward_scale, learning_rate, discount
+
+    def act(self, observations):
+        """The greedy actions (n,) in the states (n,)."""
+        return self.q[observations].argmax(1)
+
+    def learn(self, batch, conservatism=0.0):
+        """Q(s, .) <- Q(s, .) - learning_rate dL/dQ(s, .) for each transition of the Batch; returns the mean squared TD error.
+
+        A pair (s, a) that the batch holds k times moves by the mean of its k gradients, so that repetition cannot carry it
+        past its target.
+        """
+        s, a = batch.observations, batch.actions
+        targets = td_targets(batch, self.q[batch.next_observations].max(1), self.reward_scale, self.discount)
+        gradient, error = loss_gradient(self.q[s], targets, batch, conservatism)
+        pairs = s * self.q.shape[1] + a
+        gradient /= np.bincount(pairs)[pairs, None]
+        np.subtract.at(self.q, s, self.learning_rate * gradient)
+        return float(np.mean(error**2))

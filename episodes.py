@@ -1,0 +1,169 @@
+"""Episodes, and the rollout files that keep them: JSON Lines, a header and then one line an episode.
+
+Each line may carry the CRC-32 of its other fields, so that a damaged file is noticed, and the header how many episodes
+follow it; files without them are read as well.
+"""
+
+import json
+import os
+import zlib
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+FORMAT = "loro-rollouts-1"
+
+
+class Episode(NamedTuple):
+    """One episode of T steps: observations (T + 1, ...), actions (T,), rewards (T,), and how it ended.
+
+    seed: the argument of env.reset that began it, or None if unknown. replies: what the language model said, T strings,
+    or None. observations are int64 or float32, as in the environment.
+    """
+
+    seed: int | None
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+    truncated: bool
+    replies: list[str] | None = None
+
+    @property
+    def total(self):
+        """The return: the sum of the rewards, undiscounted."""
+        return float(self.rewards.sum())
+
+
+def play(env, act, seed):
+    """One Episode in the gymnasium.Env `env`, reset with `seed`, by the policy act(observation) -> action."""
+    observation, _ = env.reset(seed=seed)
+    observations, actions, rewards, terminated, truncated = [observation], [], [], False, False
+    while not (terminated or truncated):
+        action = int(act(observation))
+        observation, reward, terminated, truncated, _ = env.step(action)
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(float(reward))
+    dtype = env.observation_space.dtype
+    return Episode(seed, np.array(observations, dtype), np.array(actions), np.array(rewards), terminated, truncated)
+
+
+def write_whole(path, text):
+    """Writes the file at once or not at all: a reader, or a crash, never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_rollouts(path, header, episodes):
+    """Writes `header` (a dict: env, model, recorded, system, ...) and `episodes` to the Path `path`."""
+    records = [{"format": FORMAT, **header, "episodes": len(episodes)}]
+    for episode in episodes:
+        records.append(record_of(episode))
+    write_whole(path, "".join(json.dumps({**record, "crc32": crc32(record)}) + "\n" for record in records))
+
+
+def record_of(episode):
+    """The Episode as a JSON object, without what is unknown."""
+    fields = {name: x.tolist() if isinstance(x, np.ndarray) else x for name, x in episode._asdict().items()}
+    return {name: x for name, x in fields.items() if x is not None}
+
+
+def read_rollouts(path, env_name, env):
+    """Reads the Path `path`; returns (header, list of Episode), checked against the gymnasium.Env `env` and its name.
+
+    Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
+    """
+    lines = path.read_bytes().splitlines()
+    if not lines:
+        raise ValueError(f"{path} is empty; give a rollout file")
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(read_record(line))
+            if number == 1:
+                header = check_header(records[0], env_name)
+            else:
+                records[-1] = check_episode(records[-1], env)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} line {number}: {error}") from None
+    episodes = records[1:]
+    if len(episodes) != header.get("episodes", len(episodes)):
+        raise ValueError(f"{path} line {len(lines)}: the last of {len(episodes)} episodes; the header says {header['episodes']}")
+    if not episodes:
+        raise ValueError(f"{path} line 1: a header without episodes")
+    return header, episodes
+
+
+def crc32(record):
+    """The checksum, 8 hexadecimal digits, of anything that JSON can hold."""
+    return f"{zlib.crc32(json.dumps(record).encode()):08x}"
+
+
+def read_record(line):
+    def refuse(constant):
+        raise ValueError(f"{constant} is not a finite number")
+
+    try:
+        record = json.loads(line.decode("utf-8"), parse_constant=refuse)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError("not JSON in UTF-8 (pickles are not read: opening one runs its code)") from None
+    if not isinstance(record, dict):
+        raise ValueError("not a JSON object")
+    if "crc32" in record and record.pop("crc32") != crc32(record):
+        raise ValueError("damaged: its fields do not agree with its crc32")
+    return record
+
+
+def check_header(record, env_name):
+    if record.get("format") != FORMAT:
+        raise ValueError(f'not a rollout file: the header needs "format": "{FORMAT}"')
+    if record.get("env") != env_name:
+        raise ValueError(f"episodes of {record.get('env')}, not of {env_name}; give --rollouts another file")
+    return record
+
+
+def check_episode(record, env):
+    def need(condition, what):
+        if not condition:
+            raise ValueError(what)
+
+    def numbers(name, kinds):
+        values = record.get(name)
+        need(isinstance(values, list) and all(type(x) in kinds for x in values), f"{name} is not a list of numbers")
+        return values
+
+    actions, rewards = numbers("actions", {int}), numbers("rewards", {int, float})
+    observations, replies = record.get("observations"), record.get("replies")
+    T = len(actions)
+    need(T > 0, "an episode without steps")
+    need(isinstance(observations, list), "observations is not a list")
+    need(len(rewards) == T and len(observations) == T + 1, f"{T} actions need {T} rewards and {T + 1} observations")
+    need(all(0 <= a < env.action_space.n for a in actions), f"an action is not one of 0..{env.action_space.n - 1}")
+    need(all(abs(r) < 1e30 for r in rewards), "a reward is not a finite number")
+    if isinstance(env.observation_space, gym.spaces.Discrete):
+        valid = all(type(o) is int and 0 <= o < env.observation_space.n for o in observations)
+        need(valid, f"an observation is not one of 0..{env.observation_space.n - 1}")
+    else:
+        n = env.observation_space.shape[0]
+        valid = all(isinstance(o, list) and len(o) == n and all(type(x) in (int, float) for x in o) for o in observations)
+        need(valid and all(abs(x) < 1e30 for o in observations for x in o), f"an observation is not {n} finite numbers")
+    need(all(type(record.get(k)) is bool for k in ("terminated", "truncated")), "terminated, truncated: true or false")
+    need(replies is None or isinstance(replies, list) and len(replies) == T, f"{T} actions need {T} replies")
+    need(replies is None or all(isinstance(x, str) for x in replies), "a reply is not text")
+    need(record.get("seed") is None or type(record["seed"]) is int, "seed is not a whole number")
+    return Episode(
+        record.get("seed"),
+        np.array(observations, env.observation_space.dtype),
+        np.array(actions),
+        np.array(rewards, float),
+        record["terminated"],
+        record["truncated"],
+        replies,
+    )

@@ -1,0 +1,297 @@
+"""LORO: LLM Off-policy pre-train, RL On-policy (Duong, Yang & Zhang 2025, arXiv 2505.10861).
+
+    1. collect     D <- the transitions of tau episodes that a language model played
+    2. pretrain    repeat: update Q on a batch from D
+    3. fine-tune   repeat: act epsilon-greedily, add the transition to D, update Q on a batch, half of it the model's
+
+`run` is these three phases, for every method: a method is a row of METHODS. The command line stands below it.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import terminal
+from agents import make_agent
+from agents.replay import Batch, ReplayBuffer
+from envs_text import find_environment
+from episodes import crc32, play, read_rollouts, record_of, write_whole
+
+
+class Method(NamedTuple):
+    """What a method does. data: who plays its first tau episodes, "llm", "random" or "own", or None if nobody does."""
+
+    data: str | None
+    pretrain: bool  # on those episodes
+    keep: bool  # them in the replay buffer afterwards
+    conservative: bool  # about actions that they do not contain
+    learn: bool = True  # False: the mean return of those episodes is all there is
+
+
+METHODS = {
+    #                     data      pretrain  keep   conservative
+    "online": Method(None, False, False, False),
+    "loro": Method("llm", True, True, True),
+    "loro-paper": Method("llm", True, True, False),
+    "forget": Method("llm", True, False, False),
+    "mix": Method("llm", False, True, False),
+    "random-data": Method("random", True, True, True),
+    "own-data": Method("own", True, True, False),
+    "llm": Method("llm", False, False, False, learn=False),
+    "random": Method("random", False, False, False, learn=False),
+}
+
+
+class Settings(NamedTuple):
+    """The budget of a run and the hyperparameters of its loop, the same for every environment and method."""
+
+    evaluations: int
+    llm_episodes: int = 10  # tau
+    pretrain_steps: int = 3000
+    conservatism: float = 10.0  # alpha
+    epsilon: float = 0.05
+    batch_size: int = 64
+    llm_share: float = 0.5  # of a batch: symmetric sampling (Ball et al. 2023, RLPD)
+    buffer_size: int = 100_000
+    steps_per_evaluation: int = 200
+    episodes_per_evaluation: int = 5
+    trust_window: int = 10  # episodes
+
+
+def trust(llm_returns, own_returns):
+    """How far to follow the LLM, in 0..1: how often one of its episodes beats one of the learner's last ten, less how often
+    it loses.
+
+    At first the learner counts as a random policy: a good teacher is followed at once, one no better than random never.
+    """
+    return max(0.0, float(np.sign(np.subtract.outer(llm_returns, own_returns)).mean()))
+
+
+def run(environment, method, seed, settings, llm_episodes=(), progress=lambda returns: None):
+    """One run of a Method in an Environment: (returns, one float an evaluation; the agent).
+
+    All randomness comes from `seed`. llm_episodes: what a method with data "llm" learns from, a list of Episode. progress
+    is called with the returns so far before each evaluation.
+    """
+    agent_rng, data_rng, act_rng, replay_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
+    env = environment.make()
+    test_envs = [environment.make() for _ in range(settings.episodes_per_evaluation)]
+    for each in (env, *test_envs):
+        each.reset(seed=int(env_rng.integers(2**31)))
+    agent = make_agent(env, agent_rng, environment.reward_scale, environment.low, environment.high)
+
+    def act(observation, epsilon, rng):
+        return int(rng.integers(env.action_space.n) if rng.random() < epsilon else agent.act(np.asarray(observation)[None])[0])
+
+    # 1. Collect
+    if method.data == "llm":
+        data = llm_episodes
+    else:
+        epsilon = {"random": 1.0, "own": settings.epsilon}.get(method.data)
+        seeds = data_rng.integers(2**31, size=settings.llm_episodes) if method.data else []
+        data = [play(env, lambda o: act(o, epsilon, data_rng), int(s)) for s in seeds]
+    returns = [episode.total for episode in data]
+    if not method.learn:
+        return [float(np.mean(returns))] * settings.evaluations, agent
+
+    # 2. Pretrain
+    replay = ReplayBuffer(settings.buffer_size, transitions(data, env))
+    alpha = settings.conservatism if method.conservative else 0.0
+    data_returns, own_returns = list(returns), deque([environment.random_return] * settings.trust_window, settings.trust_window)
+    followed = trust(data_returns, own_returns) if method.conservative else 1.0
+    for _ in range(settings.pretrain_steps if method.pretrain and followed else 0):
+        agent.learn(replay.sample(settings.batch_size, 1.0, replay_rng), alpha * followed)
+    if not method.keep:
+        replay = ReplayBuffer(settings.buffer_size, transitions([], env))
+
+    # 3. Fine-tune
+    observation, own_return = env.reset()[0], 0.0
+    while True:
+        progress(returns)
+        returns.append(evaluate(agent, test_envs))
+        if len(returns) == settings.evaluations:
+            return returns, agent
+        for _ in range(settings.steps_per_evaluation):
+            action = act(observation, settings.epsilon, act_rng)
+            next_observation, reward, terminated, truncated, _ = env.step(action)
+            replay.add(observation, action, reward, next_observation, terminated)
+            observation, own_return = next_observation, own_return + reward
+            if terminated or truncated:
+                own_returns.append(own_return)
+                if method.conservative:
+                    followed = trust(data_returns, own_returns)
+                observation, own_return = env.reset()[0], 0.0
+            agent.learn(replay.sample(settings.batch_size, settings.llm_share * followed, replay_rng), alpha * followed)
+
+
+def transitions(episodes, env):
+    """The transitions of all `episodes` as one Batch, in order. Only a terminated episode ends in a terminal state."""
+    shape, dtype = env.observation_space.shape, env.observation_space.dtype
+    columns = Batch(
+        observations=np.zeros((0, *shape), dtype),
+        actions=np.zeros(0, np.int64),
+        rewards=np.zeros(0, np.float32),
+        next_observations=np.zeros((0, *shape), dtype),
+        terminated=np.zeros(0, bool),
+        from_llm=np.zeros(0, bool),
+    )
+    for e in episodes:
+        T = len(e.actions)
+        last = np.arange(T) == T - 1
+        parts = Batch(e.observations[:-1], e.actions, e.rewards, e.observations[1:], last & e.terminated, np.ones(T, bool))
+        columns = Batch(*(np.concatenate([c, p]).astype(c.dtype) for c, p in zip(columns, parts)))
+    return columns
+
+
+def evaluate(agent, envs):
+    """The mean return of one greedy episode in each of `envs`, played side by side."""
+    observations = [env.reset()[0] for env in envs]
+    playing, total = list(range(len(envs))), 0.0
+    while playing:
+        for i, action in zip(list(playing), agent.act(np.array([observations[i] for i in playing]))):
+            observations[i], reward, terminated, truncated, _ = envs[i].step(int(action))
+            total += reward
+            if terminated or truncated:
+                playing.remove(i)
+    return total / len(envs)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise ValueError(f"{message}; see --help")
+
+
+def count(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def weight(text):
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return value
+
+
+def parse(arguments):
+    defaults = Settings._field_defaults
+    parser = Parser(prog="loro.py", description="LORO: an LLM plays a few episodes, a learner goes on from them.")
+    parser.add_argument("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
+    parser.add_argument("--method", nargs="+", choices=METHODS, default=["loro", "online"], help="default: loro online")
+    parser.add_argument("--seed", type=count, default=0, help="the first seed (0)")
+    parser.add_argument("--seeds", type=count, default=1, help="how many seeds (1)")
+    parser.add_argument("--evaluations", type=count, help="budget of a run (the paper's, by environment)")
+    parser.add_argument("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
+    parser.add_argument("--llm-episodes", type=count, default=defaults["llm_episodes"], help="how many of them (%(default)s)")
+    parser.add_argument("--pretrain-steps", type=count, default=defaults["pretrain_steps"], help="updates (%(default)s)")
+    parser.add_argument("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    environment = find_environment(options.env)
+    settings = Settings(
+        evaluations=environment.evaluations if options.evaluations is None else options.evaluations,
+        llm_episodes=options.llm_episodes,
+        pretrain_steps=options.pretrain_steps,
+        conservatism=options.conservatism,
+    )
+    if not options.seeds or not settings.evaluations or not settings.llm_episodes:
+        raise ValueError("--seeds, --evaluations and --llm-episodes must be at least 1")
+    if settings.evaluations <= settings.llm_episodes:
+        raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes {settings.llm_episodes}; give more")
+    model, episodes = None, []
+    if any(METHODS[name].data == "llm" for name in options.method):
+        model, episodes = recorded_episodes(options, environment)
+    table = {name: [] for name in options.method}
+    for name in table:
+        for seed in range(options.seed, options.seed + options.seeds):
+            table[name].append(result(options, environment, settings, name, seed, model, episodes))
+    terminal.status()
+    show(environment, table)
+
+
+def recorded_episodes(options, environment):
+    """The name of the model and its episodes, from the rollout file; raises ValueError if there are too few."""
+    path = options.rollouts or Path(__file__).parent / "rollouts" / f"{options.env}.jsonl"
+    if not path.is_file():
+        raise ValueError(f"there is no {path}; give --rollouts a file of episodes")
+    header, episodes = read_rollouts(path, options.env, environment.make())
+    if len(episodes) < options.llm_episodes:
+        raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
+    episodes = episodes[: options.llm_episodes]
+    mean = np.mean([episode.total for episode in episodes])
+    print(f"{options.env}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f} ({path})")
+    return header.get("model"), episodes
+
+
+def result(options, environment, settings, name, seed, model, episodes):
+    """The result of one run, from its file if that is there, else from the run; raises ValueError if the file's differs."""
+    method = METHODS[name]
+    config = {**settings._asdict(), **method._asdict()}
+    if method.data == "llm":
+        config["rollouts"] = crc32([record_of(episode) for episode in episodes])
+    path = options.out / options.env / f"{name}-{seed}.json"
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["config"] == config:
+                return found
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{path} is not a result file; move it away") from None
+        raise ValueError(f"{path} was made with other settings or rollouts; give another --out")
+    write_whole(path.with_suffix(".try"), "")  # a folder that cannot be written shows now, not after the work
+    path.with_suffix(".try").unlink()
+
+    def progress(returns):
+        terminal.status(f"{options.env} {name} seed {seed}: evaluation {len(returns)} of {settings.evaluations}")
+
+    started = time.perf_counter()
+    returns, agent = run(environment, method, seed, settings, episodes, progress)
+    outcome = {
+        "env": options.env,
+        "method": name,
+        "seed": seed,
+        "model": model if method.data == "llm" else None,
+        "config": config,
+        "returns": returns,
+        "llm_episodes": settings.llm_episodes if method.data == "llm" else 0,
+        "cumulative_reward": sum(returns),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    if environment.grid and method.learn:
+        outcome["policy"] = agent.act(np.arange(len("".join(environment.grid)))).tolist()
+    write_whole(path, json.dumps(outcome) + "\n")
+    return outcome
+
+
+def show(environment, outcomes):
+    """Prints the table of methods and, for a grid world, what the first seed of each would do in each cell."""
+    lines = terminal.table({name: np.array([o["returns"] for o in runs]) for name, runs in outcomes.items()}, environment.best_return)
+    for name, runs in outcomes.items():
+        if "policy" in runs[0]:
+            lines += ["", f"{name}, seed {runs[0]['seed']}: the greedy policy"]
+            lines += terminal.arrows(environment.grid, environment.actions, runs[0]["policy"])
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        terminal.status()
+        print(f"loro.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        terminal.status()
+        print("loro.py: stopped; finished runs are kept, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,179 @@
+"""Whole runs: determinism, independence, the methods, the command line and its refusals."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import loro
+from agents.tabular import QTable
+from envs_text import find_environment
+from episodes import read_rollouts
+
+ROOT = Path(__file__).parent.parent
+LAKE, CART = find_environment("FrozenLake-v1"), find_environment("CartPole-v1")
+
+
+def recorded(name, environment):
+    return read_rollouts(ROOT / "rollouts" / f"{name}.jsonl", name, environment.make())[1]
+
+
+LAKE_EPISODES, CART_EPISODES = recorded("FrozenLake-v1", LAKE), recorded("CartPole-v1", CART)
+
+
+def short(environment, name="loro", seed=0, evaluations=14, episodes=None, **settings):
+    episodes = episodes or (LAKE_EPISODES if environment is LAKE else CART_EPISODES)
+    settings = loro.Settings(evaluations, pretrain_steps=50, steps_per_evaluation=60, **settings)
+    return loro.run(environment, loro.METHODS[name], seed, settings, episodes)
+
+
+@pytest.mark.parametrize("environment", [LAKE, CART], ids=["table", "network"])
+@pytest.mark.parametrize("name", ["loro", "online", "own-data"])
+def test_repetitions_are_independent_and_equal_to_each_run_alone(environment, name):
+    first, second, third = (short(environment, name, seed)[0] for seed in (0, 1, 0))
+    assert first == third
+    assert first != second
+
+
+@pytest.mark.parametrize("name", loro.METHODS)
+def test_every_method_has_the_same_number_of_evaluations(name):
+    returns, _ = short(LAKE, name)
+    assert len(returns) == 14 and all(type(r) is float for r in returns)
+
+
+def test_llm_episodes_count_as_the_first_evaluations():
+    assert short(LAKE)[0][:10] == [episode.total for episode in LAKE_EPISODES]
+    assert short(LAKE, "llm")[0] == [0.7] * 14
+
+
+def test_the_methods_are_the_rows_of_the_table():
+    assert list(loro.METHODS) == ["online", "loro", "loro-paper", "forget", "mix", "random-data", "own-data", "llm", "random"]
+
+
+def test_only_the_last_step_of_a_terminated_episode_is_terminal():
+    batch = loro.transitions(LAKE_EPISODES + CART_EPISODES[:0], LAKE.make())
+    assert batch.terminated.sum() == sum(e.terminated for e in LAKE_EPISODES) == 9
+    ends = np.cumsum([len(e.actions) for e in LAKE_EPISODES]) - 1
+    assert set(np.flatnonzero(batch.terminated)) <= set(ends)
+    assert not loro.transitions(CART_EPISODES, CART.make()).terminated.any()  # the time limit is not a failure
+    np.testing.assert_array_equal(batch.observations[1:3], LAKE_EPISODES[0].observations[1:3])
+    np.testing.assert_array_equal(batch.next_observations[:2], LAKE_EPISODES[0].observations[1:3])
+    assert batch.from_llm.all()
+
+
+def test_an_evaluation_is_the_mean_greedy_return():
+    agent = QTable(16, 4, np.random.default_rng(0))
+    agent.q[:, 2] = 1  # always right
+    envs = [LAKE.make() for _ in range(3)]
+    for seed, env in enumerate(envs):
+        env.reset(seed=seed)
+    twins = [LAKE.make() for _ in range(3)]
+    expected = []
+    for seed, env in enumerate(twins):
+        env.reset(seed=seed)
+        env.reset()
+        rewards = []
+        while True:
+            _, reward, terminated, truncated, _ = env.step(2)
+            rewards.append(reward)
+            if terminated or truncated:
+                break
+        expected.append(sum(rewards))
+    assert loro.evaluate(agent, envs) == pytest.approx(np.mean(expected))
+
+
+TRUST_CASES = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
+
+
+def command(*arguments, cwd=None, **env):
+    return subprocess.run(
+        [sys.executable, ROOT / "loro.py", *map(str, arguments)], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True
+    )
+
+
+QUICK = ["--env", "FrozenLake-v1", "--evaluations", 12, "--pretrain-steps", 20]
+
+
+def test_the_command_line_shows_a_table_and_keeps_the_results(tmp_path):
+    done = command(*QUICK, "--method", "loro", "online", "random", "--seeds", 2, "--out", tmp_path / "out")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "10 episodes by Claude, mean return 0.70" in done.stdout and "→" in done.stdout
+    files = sorted(p.name for p in (tmp_path / "out" / "FrozenLake-v1").iterdir())
+    assert files == [f"{m}-{s}.json" for m in ("loro", "online", "random") for s in (0, 1)]
+    result = json.loads((tmp_path / "out" / "FrozenLake-v1" / "loro-1.json").read_text())
+    assert result["env"] == "FrozenLake-v1" and result["method"] == "loro" and result["seed"] == 1
+    assert result["model"] == "Claude" and result["llm_episodes"] == 10 and len(result["returns"]) == 12
+    assert result["cumulative_reward"] == pytest.approx(sum(result["returns"])) and result["seconds"] >= 0
+    assert result["config"]["pretrain_steps"] == 20
+
+
+def test_a_finished_run_is_not_run_again_and_other_settings_do_not_replace_it(tmp_path):
+    one = [*QUICK, "--method", "loro", "--out", tmp_path]
+    assert command(*one).returncode == 0
+    path = tmp_path / "FrozenLake-v1" / "loro-0.json"
+    before = path.read_bytes()
+    again = command(*one)
+    assert again.returncode == 0 and "loro" in again.stdout and path.read_bytes() == before
+    other = command(*one, "--conservatism", 3)
+    assert other.returncode == 2 and "other settings" in other.stderr and path.read_bytes() == before
+    path.write_bytes(before[:50])
+    damaged = command(*one)
+    assert damaged.returncode == 2 and "not a result file" in damaged.stderr and path.read_bytes() == before[:50]
+
+
+def test_the_same_seed_gives_the_same_result_file(tmp_path):
+    for out in "ab":
+        assert command(*QUICK, "--method", "loro", "--out", tmp_path / out).returncode == 0
+    first, second = (json.loads((tmp_path / out / "FrozenLake-v1" / "loro-0.json").read_text()) for out in "ab")
+    assert first.pop("seconds") >= 0 and second.pop("seconds") >= 0
+    assert first == second
+
+
+def write_lines(path, *records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+HEADER = {"format": "loro-rollouts-1", "env": "FrozenLake-v1"}
+EPISODE = {"observations": [0, 4], "actions": [1], "rewards": [0.0], "terminated": False, "truncated": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--env", "Nonsense-v0"], "Nonsense-v0 is not an environment"),
+        (["--env", "Taxi-v4"], "Taxi-v4 has no description"),
+        ([], "--env"),
+        (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
+        (["--env", "FrozenLake-v1", "--evaluations", "10"], "leaves none after"),
+        (["--env", "FrozenLake-v1", "--evaluations", "0"], "at least 1"),
+        (["--env", "FrozenLake-v1", "--seeds", "0"], "at least 1"),
+        (["--env", "FrozenLake-v1", "--seeds", "-1"], "not a whole number"),
+        (["--env", "FrozenLake-v1", "--seed", "-1"], "not a whole number"),
+        (["--env", "FrozenLake-v1", "--llm-episodes", "11"], "holds 10 episodes"),
+        (["--env", "FrozenLake-v1", "--llm-episodes", "-3"], "not a whole number"),
+        (["--env", "FrozenLake-v1", "--pretrain-steps", "-3"], "not a whole number"),
+        (["--env", "FrozenLake-v1", "--pretrain-steps", "many"], "not a whole number"),
+        (["--env", "FrozenLake-v1", "--conservatism", "-0.1"], "not a number from 0 up"),
+        (["--env", "FrozenLake-v1", "--conservatism", "nan"], "not a number from 0 up"),
+        (["--env", "FrozenLake-v1", "--rollouts", "missing.jsonl"], "missing.jsonl"),
+        (["--env", "FrozenLake-v1", "--rollouts", str(ROOT / "rollouts" / "CartPole-v1.jsonl")], "episodes of CartPole-v1"),
+        (["--env", "FrozenLake8x8-v1"], "FrozenLake8x8-v1.jsonl"),
+        (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: an action is not one of 0..3"),
+        (["--env", "FrozenLake-v1", "--out", "file"], "file"),
+        (["--env", "FrozenLake-v1", "--out", "/proc/nowhere"], "/proc/nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(tmp_path, arguments, problem):
+    write_lines(tmp_path / "action.jsonl", HEADER, {**EPISODE, "actions": [4]})
+    (tmp_path / "file").write_text("kept")
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and problem in done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "kept" and not (tmp_path / "results").exists()
