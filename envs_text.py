@@ -12,7 +12,6 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-
 ANSWER = "Answer with the number of one action."
 
 
@@ -24,7 +23,7 @@ class Environment(NamedTuple):
     actions: one word or phrase an action, in the order of their numbers.
     evaluations: the paper's budget. random_return, best_return: mean return of a random policy (measured) and the best
     attainable (exact or planned; None: unknown), by which trust and regret are measured.
-    reward_scale: rewards times this give action values of the order of 10.
+    reward_scale: rewards times this give action values of the order of 10; learners see rewards so.
     low, high: the usual range of each number of a vector observation, which a network sees as -1..1; None for a table.
     grid: the rows of a grid world's map, one letter a state: H hole, C cliff, G goal.
     """
@@ -42,6 +41,11 @@ class Environment(NamedTuple):
     grid: tuple[str, ...] = ()
 
 
+def prose(text):
+    """`text` with a line a paragraph: blank lines part paragraphs, and other white space is as good as a space."""
+    return "\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def frozen_lake(name, random_return, best_return):
     def make():
         return gym.make(name)
@@ -49,18 +53,21 @@ def frozen_lake(name, random_return, best_return):
     lake = make()
     grid = tuple("".join(row) for row in lake.unwrapped.desc.astype(str))
     rows, columns = len(grid), len(grid[0])
-    rules = (
-        "You are crossing a frozen lake on foot. "
-        f"The lake is a {rows}x{columns} grid; rows and columns are counted from 0 at the top left.\n" + "\n".join(grid) + "\n"
-        "S is the start, F is ice, H is a hole, G is the goal. Stepping into a hole ends the game with reward 0; "
-        "reaching the goal ends it with reward 1. The ice is slippery: you move in the direction you choose with "
-        "probability 1/3, and in each of the two directions perpendicular to it with probability 1/3; you never slip "
-        f"backwards. A move off the grid leaves you where you are. The game also ends after {lake.spec.max_episode_steps} "
-        "moves.\nActions: 0 = left, 1 = down, 2 = right, 3 = up."
-    )
+    start = f"""
+        You are crossing a frozen lake on foot. The lake is a {rows}x{columns} grid; rows and columns are counted from 0
+        at the top left.
+    """
+    rest = f"""
+        S is the start, F is ice, H is a hole, G is the goal. Stepping into a hole ends the game with reward 0; reaching
+        the goal ends it with reward 1. The ice is slippery: you move in the direction you choose with probability 1/3,
+        and in each of the two directions perpendicular to it with probability 1/3; you never slip backwards. A move off
+        the grid leaves you where you are. The game also ends after {lake.spec.max_episode_steps} moves.
+
+        Actions: 0 = left, 1 = down, 2 = right, 3 = up.
+    """
     return Environment(
         make=make,
-        rules=rules,
+        rules="\n".join([prose(start), *grid, prose(rest)]),
         describe=lambda s: f"You are at row {s // columns}, column {s % columns}.",
         actions=("left", "down", "right", "up"),
         evaluations=150,
@@ -74,13 +81,14 @@ def frozen_lake(name, random_return, best_return):
 def cliff_walking(name):
     return Environment(
         make=lambda: gym.make(name, max_episode_steps=200),
-        rules=(
-            "You are walking beside a cliff on a 4x12 grid; rows and columns are counted from 0 at the top left. You start at "
-            "row 3, column 0 and must reach the goal at row 3, column 11. The cliff is row 3, columns 1 to 10: stepping into "
-            "it costs 100 and puts you back at the start. Every other step costs 1. A move off the grid leaves you where you "
-            "are. The game ends at the goal or after 200 steps.\n"
-            "Actions: 0 = up (row - 1), 1 = right (column + 1), 2 = down (row + 1), 3 = left (column - 1)."
-        ),
+        rules=prose("""
+            You are walking beside a cliff on a 4x12 grid; rows and columns are counted from 0 at the top left. You
+            start at row 3, column 0 and must reach the goal at row 3, column 11. The cliff is row 3, columns 1 to
+            10: stepping into it costs 100 and puts you back at the start. Every other step costs 1. A move off the
+            grid leaves you where you are. The game ends at the goal or after 200 steps.
+
+            Actions: 0 = up (row - 1), 1 = right (column + 1), 2 = down (row + 1), 3 = left (column - 1).
+        """),
         describe=lambda s: f"You are at row {s // 12}, column {s % 12}.",
         actions=("up", "right", "down", "left"),
         evaluations=200,
@@ -106,18 +114,19 @@ def cart_pole(name):
 
     return Environment(
         make=lambda: gym.make(name, max_episode_steps=200),
-        rules=(
-            "You are balancing a pole on a cart that runs on a track. Each step you push the cart left or right with a fixed "
-            "force for 0.02 seconds. Each step gives reward 1. The game ends when the pole leans more than 12 degrees, when "
-            "the cart is more than 2.4 m from the centre of the track, or after 200 steps.\n"
-            "Actions: 0 = push left, 1 = push right."
-        ),
+        rules=prose("""
+            You are balancing a pole on a cart that runs on a track. Each step you push the cart left or right with
+            a fixed force for 0.02 seconds. Each step gives reward 1. The game ends when the pole leans more than 12
+            degrees, when the cart is more than 2.4 m from the centre of the track, or after 200 steps.
+
+            Actions: 0 = push left, 1 = push right.
+        """),
         describe=describe,
         actions=("left", "right"),
         evaluations=150,
         random_return=22.0,
         best_return=200.0,
-        reward_scale=0.1,
+        reward_scale=0.15,
         low=(-2.4, -3.0, -0.21, -3.0),
         high=(2.4, 3.0, 0.21, 3.0),
     )
@@ -130,18 +139,20 @@ def mountain_car(name):
 
     return Environment(
         make=lambda: gym.make(name),
-        rules=(
-            "You are driving a car in a valley between two hills. The position runs from -1.2 (left end, a wall) to 0.6; the "
-            "bottom of the valley is at -0.52 and the flag is at 0.5, on the right hill. The engine is too weak to climb the "
-            "right hill from rest. Each step costs 1 until you reach the flag; the game also ends after 200 steps.\n"
-            "Actions: 0 = accelerate left, 1 = do not accelerate, 2 = accelerate right."
-        ),
+        rules=prose("""
+            You are driving a car in a valley between two hills. The position runs from -1.2 (left end, a wall) to
+            0.6; the bottom of the valley is at -0.52 and the flag is at 0.5, on the right hill. The engine is too
+            weak to climb the right hill from rest. Each step costs 1 until you reach the flag; the game also ends
+            after 200 steps.
+
+            Actions: 0 = accelerate left, 1 = do not accelerate, 2 = accelerate right.
+        """),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
         evaluations=300,
         random_return=-200.0,
         best_return=-98.4,
-        reward_scale=0.1,
+        reward_scale=0.3,
         low=(-1.2, -0.07),
         high=(0.6, 0.07),
     )
@@ -151,7 +162,9 @@ def pendulum(name):
     torques = np.array([-2.0, -1.0, 0.0, 1.0, 2.0], dtype=np.float32)
 
     def make():
-        return gym.wrappers.TransformAction(gym.make(name), lambda i: torques[[int(i)]], gym.spaces.Discrete(len(torques)))
+        return gym.wrappers.TransformAction(
+            gym.make(name), lambda i: torques[[int(i)]], gym.spaces.Discrete(len(torques))
+        )
 
     def describe(observation):
         cosine, sine, speed = (float(i) for i in observation)
@@ -162,14 +175,16 @@ def pendulum(name):
 
     return Environment(
         make=make,
-        rules=(
-            "You are swinging up a pendulum, a rod that turns about one end, and then holding it upright. Its angle is "
-            "measured from upright: 0 degrees is upright, 180 degrees is hanging down, positive angles are counter-clockwise. "
-            "Gravity pulls it away from upright, and the strongest torque is too weak to lift it from hanging in one go. Each "
-            "step lasts 0.05 seconds and costs angle^2 + 0.1 * speed^2 + 0.001 * torque^2, in radians. The game lasts 200 "
-            "steps.\nActions: 0 = torque 2 clockwise, 1 = torque 1 clockwise, 2 = no torque, 3 = torque 1 counter-clockwise, "
-            "4 = torque 2 counter-clockwise."
-        ),
+        rules=prose("""
+            You are swinging up a pendulum, a rod that turns about one end, and then holding it upright. Its angle
+            is measured from upright: 0 degrees is upright, 180 degrees is hanging down, positive angles are
+            counter-clockwise. Gravity pulls it away from upright, and the strongest torque is too weak to lift it
+            from hanging in one go. Each step lasts 0.05 seconds and costs angle^2 + 0.1 * speed^2 + 0.001 *
+            torque^2, in radians. The game lasts 200 steps.
+
+            Actions: 0 = torque 2 clockwise, 1 = torque 1 clockwise, 2 = no torque, 3 = torque 1 counter-clockwise,
+            4 = torque 2 counter-clockwise.
+        """),
         describe=describe,
         actions=(
             "torque 2 clockwise",
@@ -181,7 +196,7 @@ def pendulum(name):
         evaluations=200,
         random_return=-1214.0,
         best_return=-130.7,
-        reward_scale=0.1,
+        reward_scale=0.03,
         low=(-1.0, -1.0, -8.0),
         high=(1.0, 1.0, 8.0),
     )
@@ -194,7 +209,7 @@ class RepresentedPong(gym.Wrapper):
     (AtariARI, Anand et al. 2019). The change is 0 unless the ball was in play (x and y both non-zero) at both steps.
     """
 
-    CELLS = [51, 46, 50, 45, 49, 54, 13, 14]
+    CELLS = (51, 46, 50, 45, 49, 54, 13, 14)
 
     def __init__(self, env):
         super().__init__(env)
@@ -202,7 +217,7 @@ class RepresentedPong(gym.Wrapper):
         self.observation_space = gym.spaces.Box(-255, 255, (10,), np.float32)
 
     def see(self, ram):
-        cells = ram[self.CELLS].astype(np.float32)
+        cells = ram.take(self.CELLS).astype(np.float32)
         ball = cells[4:6]
         change = ball - self.ball if ball.all() and self.ball.all() else np.zeros(2, np.float32)
         self.ball = ball
@@ -232,28 +247,30 @@ def pong(name):
         player_y, _, _, _, ball_x, ball_y, _, _, dx, dy = (int(i) for i in observation)
         if ball_x == 0 or ball_y == 0:
             return f"Your paddle is at y = {player_y}. The ball is not in play."
-        return (
-            f"Your paddle is at y = {player_y}. The ball is at x = {ball_x}, y = {ball_y}, moving by ({dx:+d}, {dy:+d}) per action."
-        )
+        ball = f"The ball is at x = {ball_x}, y = {ball_y}, moving by ({dx:+d}, {dy:+d}) per action."
+        return f"Your paddle is at y = {player_y}. {ball}"
 
     return Environment(
         make=make,
-        rules=(
-            "You are playing Pong. Your paddle is on the right edge of the screen and moves only up and down; the opponent's "
-            "is on the left. x grows to the right, y grows downwards. You gain 1 point when the opponent misses the ball and "
-            "lose 1 when you miss it. An action is held for 4 frames, and now and then the previous action is repeated "
-            "instead; a held up or down moves your paddle about 20 units a step, and it drifts on a little after you stop. "
-            "The ball reaches your paddle at x = 188, meets it where the two y agree to about 8 units, and bounces off the "
-            "walls at y = 44 and y = 204. The game ends after 200 actions.\nActions: 0 = stay, 1 = up, 2 = down."
-        ),
+        rules=prose("""
+            You are playing Pong. Your paddle is on the right edge of the screen and moves only up and down; the
+            opponent's is on the left. x grows to the right, y grows downwards. You gain 1 point when the opponent
+            misses the ball and lose 1 when you miss it. An action is held for 4 frames, and now and then the
+            previous action is repeated instead; a held up or down moves your paddle about 20 units a step, and it
+            drifts on a little after you stop. The ball reaches your paddle at x = 188, meets it where the two y
+            agree to about 8 units, and bounces off the walls at y = 44 and y = 204. The game ends after 200
+            actions.
+
+            Actions: 0 = stay, 1 = up, 2 = down.
+        """),
         describe=describe,
         actions=("stay", "up", "down"),
         evaluations=200,
         random_return=-3.35,
         best_return=None,
-        reward_scale=1.0,
-        low=(38, 0, 0, 0, 0, 0, 0, 0, -16, -16),
-        high=(203, 255, 255, 255, 255, 255, 20, 20, 16, 16),
+        reward_scale=3.0,
+        low=(48, 187, 0, 63, 60, 40, -5, -5, -4, -9),
+        high=(201, 189, 206, 65, 200, 207, 5, 5, 4, 9),
     )
 
 
@@ -273,16 +290,15 @@ def find_environment(name):
     if name in ENVIRONMENTS:
         environment = ENVIRONMENTS[name](name)
         return environment._replace(rules=f"{environment.rules} {ANSWER}")
-    known = ", ".join(ENVIRONMENTS)
-    what = "has no description in words yet (see envs_text.py)" if name in gym.registry else "is not an environment known here"
-    raise ValueError(f"{name} {what}; choose one of {known}")
+    problem = "has no description in words" if name in gym.registry else "is not an environment known here"
+    raise ValueError(f"{name} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
 
 
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    Reasoning in <think>...</think> is dropped. The last "Action: <number>" counts; else a reply that is one number; else
-    a reply that names exactly one of `actions` by its word. Never a number from the middle of a sentence.
+    Reasoning in <think>...</think> is dropped. The last "Action: <number>" counts; else a reply that is one number;
+    else a reply that names exactly one of `actions` by its word. Never a number from the middle of a sentence.
     """
     answer = re.sub(r"<think>.*?(</think>|\Z)", " ", reply, flags=re.DOTALL | re.IGNORECASE)
     numbers = {str(i): i for i in range(len(actions))}
@@ -292,5 +308,9 @@ def parse_action(reply, actions):
     alone = answer.strip(" \t\r\n.,!*_`'\"()[]")
     if alone in numbers:
         return numbers[alone]
-    named = [i for i, word in enumerate(actions) if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer, re.IGNORECASE)]
+    named = [
+        i
+        for i, word in enumerate(actions)
+        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer, re.IGNORECASE)
+    ]
     return named[0] if len(named) == 1 else None

@@ -1,7 +1,7 @@
 """Episodes, and the rollout files that keep them: JSON Lines, a header and then one line an episode.
 
-Each line may carry the CRC-32 of its other fields, so that a damaged file is noticed, and the header how many episodes
-follow it; files without them are read as well.
+A file written here carries on each line the CRC-32 of its other fields, and in the header how many episodes follow, so
+that damage is noticed wherever it is; files without them are read as well.
 """
 
 import json
@@ -83,21 +83,20 @@ def read_rollouts(path, env_name, env):
     lines = path.read_bytes().splitlines()
     if not lines:
         raise ValueError(f"{path} is empty; give a rollout file")
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
+    records, number = [], 0
+    try:
+        for number, line in enumerate(lines, 1):  # noqa: B007
             records.append(read_record(line))
-            if number == 1:
-                header = check_header(records[0], env_name)
-            else:
-                records[-1] = check_episode(records[-1], env)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} line {number}: {error}") from None
-    episodes = records[1:]
-    if len(episodes) != header.get("episodes", len(episodes)):
-        raise ValueError(f"{path} line {len(lines)}: the last of {len(episodes)} episodes; the header says {header['episodes']}")
-    if not episodes:
-        raise ValueError(f"{path} line 1: a header without episodes")
+        checked = any("crc32" in record for record in records)
+        for number, record in enumerate(records, 1):
+            if checked and record.pop("crc32", None) != crc32(record):
+                raise ValueError("damaged: its fields do not agree with its crc32")
+            records[number - 1] = check_header(record, env_name) if number == 1 else check_episode(record, env)
+        header, *episodes = records
+        if len(episodes) != header.get("episodes", len(episodes)) or not episodes:
+            raise ValueError(f"the file ends after {len(episodes)} episodes of {header.get('episodes', 'some')}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} line {number}: {error}") from None
     return header, episodes
 
 
@@ -116,8 +115,6 @@ def read_record(line):
         raise ValueError("not JSON in UTF-8 (pickles are not read: opening one runs its code)") from None
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
-    if "crc32" in record and record.pop("crc32") != crc32(record):
-        raise ValueError("damaged: its fields do not agree with its crc32")
     return record
 
 
@@ -152,10 +149,12 @@ def check_episode(record, env):
         need(valid, f"an observation is not one of 0..{env.observation_space.n - 1}")
     else:
         n = env.observation_space.shape[0]
-        valid = all(isinstance(o, list) and len(o) == n and all(type(x) in (int, float) for x in o) for o in observations)
+        valid = all(
+            isinstance(o, list) and len(o) == n and all(type(x) in (int, float) for x in o) for o in observations
+        )
         need(valid and all(abs(x) < 1e30 for o in observations for x in o), f"an observation is not {n} finite numbers")
     need(all(type(record.get(k)) is bool for k in ("terminated", "truncated")), "terminated, truncated: true or false")
-    need(replies is None or isinstance(replies, list) and len(replies) == T, f"{T} actions need {T} replies")
+    need(replies is None or (isinstance(replies, list) and len(replies) == T), f"{T} actions need {T} replies")
     need(replies is None or all(isinstance(x, str) for x in replies), "a reply is not text")
     need(record.get("seed") is None or type(record["seed"]) is int, "seed is not a whole number")
     return Episode(

@@ -9,11 +9,16 @@
 
 import argparse
 import json
+import math
+import os
 import sys
 import time
 from collections import deque
 from pathlib import Path
+from statistics import NormalDist
 from typing import NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy loads: matrices this small only lose by threads
 
 import numpy as np
 
@@ -25,27 +30,27 @@ from episodes import crc32, play, read_rollouts, record_of, write_whole
 
 
 class Method(NamedTuple):
-    """What a method does. data: who plays its first tau episodes, "llm", "random" or "own", or None if nobody does."""
+    """What a method does with the first tau episodes."""
 
-    data: str | None
-    pretrain: bool  # on those episodes
-    keep: bool  # them in the replay buffer afterwards
-    conservative: bool  # about actions that they do not contain
-    learn: bool = True  # False: the mean return of those episodes is all there is
+    data: str | None  # who plays them: "llm", "random", "own" (the untrained learner), or None if nobody does
+    pretrain: bool  # on them?
+    keep: bool  # them in the replay buffer after that?
+    conservative: bool  # about actions that they do not contain?
+    trust: bool  # Is their weight earned (see `trust`), or always 1?
+    learn: bool = True  # or is their mean return all there is?
 
 
-METHODS = {
-    #                     data      pretrain  keep   conservative
-    "online": Method(None, False, False, False),
-    "loro": Method("llm", True, True, True),
-    "loro-paper": Method("llm", True, True, False),
-    "forget": Method("llm", True, False, False),
-    "mix": Method("llm", False, True, False),
-    "random-data": Method("random", True, True, True),
-    "own-data": Method("own", True, True, False),
-    "llm": Method("llm", False, False, False, learn=False),
-    "random": Method("random", False, False, False, learn=False),
-}
+METHODS = {  #        data, pretrain, keep, conservative, trust
+    "online":      Method(None,     False, False, False, False),
+    "loro":        Method("llm",    True,  True,  True,  True),
+    "loro-paper":  Method("llm",    True,  True,  False, False),
+    "forget":      Method("llm",    True,  False, False, False),
+    "mix":         Method("llm",    False, True,  False, False),
+    "random-data": Method("random", True,  True,  True,  True),
+    "own-data":    Method("own",    True,  True,  False, False),
+    "llm":         Method("llm",    False, False, False, False, learn=False),
+    "random":      Method("random", False, False, False, False, learn=False),
+}  # fmt: skip
 
 
 class Settings(NamedTuple):
@@ -53,9 +58,10 @@ class Settings(NamedTuple):
 
     evaluations: int
     llm_episodes: int = 10  # tau
-    pretrain_steps: int = 3000
-    conservatism: float = 10.0  # alpha
-    epsilon: float = 0.05
+    pretrain_steps: int = 5000
+    conservatism: float = 3.0  # alpha
+    epsilon: float = 0.05  # in the end; see `exploration`
+    epsilon_steps: int = 2000
     batch_size: int = 64
     llm_share: float = 0.5  # of a batch: symmetric sampling (Ball et al. 2023, RLPD)
     buffer_size: int = 100_000
@@ -64,22 +70,31 @@ class Settings(NamedTuple):
     trust_window: int = 10  # episodes
 
 
-def trust(llm_returns, own_returns):
-    """How far to follow the LLM, in 0..1: how often one of its episodes beats one of the learner's last ten, less how often
-    it loses.
+def trust(llm_returns, own_returns, random_return):
+    """How far to follow the LLM: the probability, 0..1, that its mean return is above the learner's recent one.
 
-    At first the learner counts as a random policy: a good teacher is followed at once, one no better than random never.
+    A good teacher is followed at once, since the learner counts as random until it has played. One that the learner
+    outdoes is dropped, however good or bad it is. One no better than a random policy is never followed.
+    (Normal approximation to the difference of the two sample means, by its standard error: Welch 1947.)
     """
-    return max(0.0, float(np.sign(np.subtract.outer(llm_returns, own_returns)).mean()))
+    llm, own = np.mean(llm_returns), np.mean(own_returns)
+    if llm <= random_return:
+        return 0.0
+    error = math.hypot(
+        np.std(llm_returns) / math.sqrt(len(llm_returns)), np.std(own_returns) / math.sqrt(len(own_returns))
+    )
+    return NormalDist(own, error or 1e-9).cdf(llm)
 
 
 def run(environment, method, seed, settings, llm_episodes=(), progress=lambda returns: None):
     """One run of a Method in an Environment: (returns, one float an evaluation; the agent).
 
-    All randomness comes from `seed`. llm_episodes: what a method with data "llm" learns from, a list of Episode. progress
-    is called with the returns so far before each evaluation.
+    All randomness comes from `seed`. llm_episodes: what a method with data "llm" learns from, a list of Episode.
+    progress is called with the returns so far before each evaluation.
     """
-    agent_rng, data_rng, act_rng, replay_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
+    agent_rng, data_rng, act_rng, replay_rng, env_rng = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(5)
+    )
     env = environment.make()
     test_envs = [environment.make() for _ in range(settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
@@ -87,47 +102,59 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
     agent = make_agent(env, agent_rng, environment.reward_scale, environment.low, environment.high)
 
     def act(observation, epsilon, rng):
-        return int(rng.integers(env.action_space.n) if rng.random() < epsilon else agent.act(np.asarray(observation)[None])[0])
+        if rng.random() < epsilon:
+            return int(rng.integers(env.action_space.n))
+        return int(agent.act(np.asarray(observation)[None])[0])
 
     # 1. Collect
-    if method.data == "llm":
-        data = llm_episodes
-    else:
-        epsilon = {"random": 1.0, "own": settings.epsilon}.get(method.data)
-        seeds = data_rng.integers(2**31, size=settings.llm_episodes) if method.data else []
-        data = [play(env, lambda o: act(o, epsilon, data_rng), int(s)) for s in seeds]
+    data = llm_episodes if method.data == "llm" else []
+    if method.data in ("random", "own"):
+        epsilon = 1.0 if method.data == "random" else settings.epsilon
+        for episode_seed in data_rng.integers(2**31, size=settings.llm_episodes):
+            data.append(play(env, lambda observation: act(observation, epsilon, data_rng), int(episode_seed)))
     returns = [episode.total for episode in data]
     if not method.learn:
         return [float(np.mean(returns))] * settings.evaluations, agent
 
     # 2. Pretrain
-    replay = ReplayBuffer(settings.buffer_size, transitions(data, env))
+    own_returns = deque([environment.random_return] * settings.trust_window, maxlen=settings.trust_window)
+
+    def weight():
+        if not data:
+            return 0.0
+        return trust(returns[: len(data)], own_returns, environment.random_return) if method.trust else 1.0
+
+    followed = weight()
     alpha = settings.conservatism if method.conservative else 0.0
-    data_returns, own_returns = list(returns), deque([environment.random_return] * settings.trust_window, settings.trust_window)
-    followed = trust(data_returns, own_returns) if method.conservative else 1.0
-    for _ in range(settings.pretrain_steps if method.pretrain and followed else 0):
-        agent.learn(replay.sample(settings.batch_size, 1.0, replay_rng), alpha * followed)
+    replay = ReplayBuffer(settings.buffer_size, transitions(data, env))
+    if method.pretrain and followed:
+        for _ in range(settings.pretrain_steps):
+            agent.learn(replay.sample(settings.batch_size, 1.0, replay_rng), alpha * followed)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, transitions([], env))
 
     # 3. Fine-tune
-    observation, own_return = env.reset()[0], 0.0
+    observation, own_return, step = env.reset()[0], 0.0, 0
     while True:
         progress(returns)
         returns.append(evaluate(agent, test_envs))
         if len(returns) == settings.evaluations:
             return returns, agent
         for _ in range(settings.steps_per_evaluation):
-            action = act(observation, settings.epsilon, act_rng)
+            # Explore at random at first, but only as far as there is nobody to follow.
+            epsilon = max(settings.epsilon, (1 - followed) * (1 - step / settings.epsilon_steps))
+            action = act(observation, epsilon, act_rng)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
-            observation, own_return = next_observation, own_return + reward
+            observation, own_return, step = next_observation, own_return + reward, step + 1
             if terminated or truncated:
                 own_returns.append(own_return)
-                if method.conservative:
-                    followed = trust(data_returns, own_returns)
+                followed = weight()
                 observation, own_return = env.reset()[0], 0.0
-            agent.learn(replay.sample(settings.batch_size, settings.llm_share * followed, replay_rng), alpha * followed)
+            # The more the learner has played itself, the less it needs to fear what the LLM has not tried.
+            fading = len(data) / len(returns)
+            batch = replay.sample(settings.batch_size, settings.llm_share * followed, replay_rng)
+            agent.learn(batch, alpha * followed * fading)
 
 
 def transitions(episodes, env):
@@ -144,7 +171,9 @@ def transitions(episodes, env):
     for e in episodes:
         T = len(e.actions)
         last = np.arange(T) == T - 1
-        parts = Batch(e.observations[:-1], e.actions, e.rewards, e.observations[1:], last & e.terminated, np.ones(T, bool))
+        parts = Batch(
+            e.observations[:-1], e.actions, e.rewards, e.observations[1:], last & e.terminated, np.ones(T, bool)
+        )
         columns = Batch(*(np.concatenate([c, p]).astype(c.dtype) for c, p in zip(columns, parts)))
     return columns
 
@@ -189,8 +218,12 @@ def parse(arguments):
     parser.add_argument("--seeds", type=count, default=1, help="how many seeds (1)")
     parser.add_argument("--evaluations", type=count, help="budget of a run (the paper's, by environment)")
     parser.add_argument("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
-    parser.add_argument("--llm-episodes", type=count, default=defaults["llm_episodes"], help="how many of them (%(default)s)")
-    parser.add_argument("--pretrain-steps", type=count, default=defaults["pretrain_steps"], help="updates (%(default)s)")
+    parser.add_argument(
+        "--llm-episodes", type=count, default=defaults["llm_episodes"], help="how many of them (%(default)s)"
+    )
+    parser.add_argument(
+        "--pretrain-steps", type=count, default=defaults["pretrain_steps"], help="updates (%(default)s)"
+    )
     parser.add_argument("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
     return parser.parse_args(arguments)
@@ -208,7 +241,9 @@ def main(arguments=None):
     if not options.seeds or not settings.evaluations or not settings.llm_episodes:
         raise ValueError("--seeds, --evaluations and --llm-episodes must be at least 1")
     if settings.evaluations <= settings.llm_episodes:
-        raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes {settings.llm_episodes}; give more")
+        raise ValueError(
+            f"--evaluations {settings.evaluations} leaves none after --llm-episodes {settings.llm_episodes}; give more"
+        )
     model, episodes = None, []
     if any(METHODS[name].data == "llm" for name in options.method):
         model, episodes = recorded_episodes(options, environment)
@@ -218,6 +253,7 @@ def main(arguments=None):
             table[name].append(result(options, environment, settings, name, seed, model, episodes))
     terminal.status()
     show(environment, table)
+    print(f"\nEach run is kept in {options.out / options.env}; the same command does not repeat it.")
 
 
 def recorded_episodes(options, environment):
@@ -230,12 +266,17 @@ def recorded_episodes(options, environment):
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     episodes = episodes[: options.llm_episodes]
     mean = np.mean([episode.total for episode in episodes])
-    print(f"{options.env}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f} ({path})")
+    print(
+        f"{options.env}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f} ({os.path.relpath(path)})"
+    )
     return header.get("model"), episodes
 
 
 def result(options, environment, settings, name, seed, model, episodes):
-    """The result of one run, from its file if that is there, else from the run; raises ValueError if the file's differs."""
+    """The result of one run, a dict: from its file if that is there, else played and written.
+
+    Raises ValueError if the file that is there was made another way.
+    """
     method = METHODS[name]
     config = {**settings._asdict(), **method._asdict()}
     if method.data == "llm":
@@ -276,7 +317,9 @@ def result(options, environment, settings, name, seed, model, episodes):
 
 def show(environment, outcomes):
     """Prints the table of methods and, for a grid world, what the first seed of each would do in each cell."""
-    lines = terminal.table({name: np.array([o["returns"] for o in runs]) for name, runs in outcomes.items()}, environment.best_return)
+    lines = terminal.table(
+        {name: np.array([o["returns"] for o in runs]) for name, runs in outcomes.items()}, environment.best_return
+    )
     for name, runs in outcomes.items():
         if "policy" in runs[0]:
             lines += ["", f"{name}, seed {runs[0]['seed']}: the greedy policy"]

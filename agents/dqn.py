@@ -15,7 +15,17 @@ class DQN:
     """
 
     def __init__(
-        self, low, high, n_actions, rng, reward_scale=1.0, hidden=(64, 64), learning_rate=1e-3, discount=0.99, tau=0.01, layer_norm=True
+        self,
+        low,
+        high,
+        n_actions,
+        rng,
+        reward_scale=1.0,
+        hidden=(64, 64),
+        learning_rate=5e-4,
+        discount=0.99,
+        tau=0.01,
+        layer_norm=True,
     ):
         self.low, self.range = np.float32(low), np.float32(high) - np.float32(low)
         self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
@@ -27,16 +37,17 @@ class DQN:
         return (observations - self.low) / self.range * 2 - 1
 
     def act(self, observations):
-        """The greedy actions (n,) at observations (n, d), by the target network: as the mean of the online network's recent
-        weights (Polyak & Juditsky 1992) it plays more steadily than the latest of them."""
+        """The greedy actions (n,) at observations (n, d), by the target network: as the mean of the online network's
+        recent weights (Polyak & Juditsky 1992) it plays more steadily than the latest of them."""
         return self.target.forward(self.scaled(observations)).argmax(1)
 
     def learn(self, batch, conservatism=0.0):
-        """One step of Adam on the loss of a Batch, then one of the target network; returns the mean squared TD error."""
+        """One step of Adam on the loss of a Batch and one of the target network; returns the mean squared TD error."""
         B = len(batch.actions)
         x = self.scaled(np.concatenate([batch.observations, batch.next_observations]))
         q = self.online.forward(x)
-        # Double Q (van Hasselt et al. 2016, eq. 4): the online network chooses a' = argmax Q(s', .), the target values it.
+        # Double Q (van Hasselt et al. 2016, eq. 4): the online network chooses a' = argmax Q(s', .), the target network
+        # says what it is worth.
         best = q[B:].argmax(1)
         next_values = self.target.forward(x[B:])[np.arange(B), best]
         targets = td_targets(batch, next_values, self.reward_scale, self.discount)

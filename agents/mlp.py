@@ -1,6 +1,7 @@
 """A multi-layer perceptron with LayerNorm and ReLU: forward, backward, and Adam, by hand."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,10 +14,12 @@ class MLP:
     """
 
     def __init__(self, sizes, rng, layer_norm=True, dtype=np.float32):
-        """sizes: units per layer, inputs first. rng: the numpy.random.Generator of the first weights and biases, uniform in
-        -1/sqrt(n)..1/sqrt(n) for a layer of n inputs (LeCun et al. 1998). layer_norm: False leaves y = z."""
-        self.shapes, self.layer_norm = list(zip(sizes[:-1], sizes[1:])), layer_norm
-        self.parameters = np.concatenate([rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]).astype(dtype)
+        """sizes: units per layer, inputs first. rng: the numpy.random.Generator of the first weights and biases,
+        uniform in -1/sqrt(n)..1/sqrt(n) for n inputs (LeCun et al. 1998). layer_norm: False leaves y = z."""
+        self.shapes, self.layer_norm = list(pairwise(sizes)), layer_norm
+        self.parameters = np.concatenate([rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]).astype(
+            dtype
+        )
         self.layers = self.views(self.parameters)
 
     def views(self, flat):
@@ -39,7 +42,9 @@ class MLP:
         self.saved = []
         for W, b in self.layers[:-1]:
             y, std = x @ W + b, None
-            if self.layer_norm:  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4, no gain, no bias
+            if (
+                self.layer_norm
+            ):  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4, no gain, no bias
                 m = y.shape[1]
                 y -= y.sum(1, keepdims=True) / m
                 std = np.sqrt(np.einsum("ij,ij->i", y, y) / m + 1e-5)[:, None]
@@ -84,7 +89,7 @@ class Adam:
         self.m, self.v, self.t = np.zeros_like(parameters), np.zeros_like(parameters), 0
 
     def step(self, g):
-        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon), with m' and v' corrected for starting at 0."""
+        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon), with m' and v' as if not begun at 0."""
         self.t += 1
         self.m += (1 - self.beta1) * (g - self.m)
         self.v += (1 - self.beta2) * (g * g - self.v)

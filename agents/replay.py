@@ -48,8 +48,8 @@ class ReplayBuffer:
             column[row] = value
 
     def sample(self, size, llm_share, rng):
-        """A Batch of `size` drawn with replacement, round(size llm_share) from those kept, the rest from the learner's own;
-        all of it from one of the two while the other is empty. Raises ValueError if both are."""
+        """A Batch of `size` drawn with replacement: round(size llm_share) from those kept, the rest from the learner's
+        own, or all of it from one of the two while the other is empty. Raises ValueError if both are."""
         if not len(self):
             raise ValueError("an empty buffer has nothing to sample")
         from_kept = round(size * llm_share) if self.online and self.kept else size * (self.kept > 0)

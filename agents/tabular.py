@@ -6,12 +6,13 @@ from .loss import loss_gradient, td_targets
 
 
 class QTable:
-    """Q(s, a) for states 0..n_states-1 and actions 0..n_actions-1; zero at first, but for a trace of `rng` that breaks ties.
+    """Q(s, a) for states 0..n_states-1 and actions 0..n_actions-1; zero at first, but for a trace that breaks ties.
 
-    reward_scale: what rewards are multiplied by. learning_rate: the share of a TD error that an update removes.
+    rng: the numpy.random.Generator of that trace. reward_scale: what rewards are multiplied by. learning_rate: the
+    share of a TD error that an update removes.
     """
 
-    def __init__(self, n_states, n_actions, rng, reward_scale=1.0, learning_rate=0.1, discount=0.99):
+    def __init__(self, n_states, n_actions, rng, reward_scale=1.0, learning_rate=0.05, discount=0.99):
         self.q = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
         self.reward_scale, self.learning_rate, self.discount = reward_scale, learning_rate, discount
 
@@ -20,10 +21,10 @@ class QTable:
         return self.q[observations].argmax(1)
 
     def learn(self, batch, conservatism=0.0):
-        """Q(s, .) <- Q(s, .) - learning_rate dL/dQ(s, .) for each transition of the Batch; returns the mean squared TD error.
+        """Q(s, .) <- Q(s, .) - learning_rate dL/dQ(s, .) for each transition; returns the mean squared TD error.
 
-        A pair (s, a) that the batch holds k times moves by the mean of its k gradients, so that repetition cannot carry it
-        past its target.
+        A pair (s, a) that the Batch holds k times moves by the mean of its k gradients, so that repetition cannot carry
+        it past its target.
         """
         s, a = batch.observations, batch.actions
         targets = td_targets(batch, self.q[batch.next_observations].max(1), self.reward_scale, self.discount)

@@ -18,7 +18,9 @@ seeds = st.integers(0, 2**32)
 def batch(s, a, r, s2, terminated, from_llm=None):
     n = len(a)
     from_llm = np.zeros(n, bool) if from_llm is None else np.asarray(from_llm)
-    return Batch(np.asarray(s), np.asarray(a), np.asarray(r, np.float32), np.asarray(s2), np.asarray(terminated), from_llm)
+    return Batch(
+        np.asarray(s), np.asarray(a), np.asarray(r, np.float32), np.asarray(s2), np.asarray(terminated), from_llm
+    )
 
 
 def random_batch(rng, n, n_actions):
@@ -95,7 +97,10 @@ def value_iteration(P, n_states, n_actions, discount):
     q = np.zeros((n_states, n_actions))
     while True:
         values = q.max(1)
-        new = [[sum(p * (r + discount * values[s2] * (not end)) for p, s2, r, end in P[s][a]) for a in range(n_actions)] for s in range(n_states)]
+        new = [
+            [sum(p * (r + discount * values[s2] * (not end)) for p, s2, r, end in P[s][a]) for a in range(n_actions)]
+            for s in range(n_states)
+        ]
         if np.abs(np.array(new) - q).max() < 1e-10:
             return q
         q = np.array(new)
@@ -106,7 +111,13 @@ def test_q_learning_reaches_the_optimum_of_value_iteration(name):
     env = gym.make(name).unwrapped
     n_states, n_actions = env.observation_space.n, env.action_space.n
     optimum = value_iteration(env.P, n_states, n_actions, 0.95)
-    rows = [(s, a, r, s2, end) for s in range(n_states) for a in range(n_actions) for p, s2, r, end in env.P[s][a] for _ in range(round(3 * p))]
+    rows = [
+        (s, a, r, s2, end)
+        for s in range(n_states)
+        for a in range(n_actions)
+        for p, s2, r, end in env.P[s][a]
+        for _ in range(round(3 * p))
+    ]
     everything = batch(*(np.array(column) for column in zip(*rows)))
     agent = QTable(n_states, n_actions, np.random.default_rng(0), learning_rate=0.5, discount=0.95)
     for _ in range(2000):

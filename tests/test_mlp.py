@@ -26,7 +26,11 @@ def finite_differences(loss, parameters, step=1e-6):
 
 @settings(max_examples=25)
 @given(
-    st.lists(st.integers(1, 6), min_size=2, max_size=4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**32), st.booleans()
+    st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    st.integers(1, 5),
+    st.integers(0, 3),
+    st.integers(0, 2**32),
+    st.booleans(),
 )
 def test_backward_agrees_with_finite_differences(sizes, rows, further_rows, seed, layer_norm):
     net, rng = network(sizes, seed, layer_norm), np.random.default_rng(seed + 1)
@@ -38,7 +42,9 @@ def test_backward_agrees_with_finite_differences(sizes, rows, further_rows, seed
     numeric = finite_differences(loss, net.parameters)
     net.forward(x)
     # LayerNorm over one or two units is a step function, and ReLU has a kink: judge away from both.
-    if layer_norm and min(sizes[1:-1], default=9) < 3 or any(s[1] is not None and abs(s[1]).min() < 1e-4 for s in net.saved):
+    if (layer_norm and min(sizes[1:-1], default=9) < 3) or any(
+        s[1] is not None and abs(s[1]).min() < 1e-4 for s in net.saved
+    ):
         return
     np.testing.assert_allclose(net.backward(dq), numeric, rtol=1e-4, atol=1e-7)
 

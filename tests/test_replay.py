@@ -30,7 +30,9 @@ def filled(capacity, kept, added):
     return replay
 
 
-sizes = st.integers(1, 30).flatmap(lambda capacity: st.tuples(st.just(capacity), st.integers(0, capacity - 1), st.integers(0, 90)))
+sizes = st.integers(1, 30).flatmap(
+    lambda capacity: st.tuples(st.just(capacity), st.integers(0, capacity - 1), st.integers(0, 90))
+)
 seeds = st.integers(0, 2**32)
 
 

@@ -53,7 +53,17 @@ def test_llm_episodes_count_as_the_first_evaluations():
 
 
 def test_the_methods_are_the_rows_of_the_table():
-    assert list(loro.METHODS) == ["online", "loro", "loro-paper", "forget", "mix", "random-data", "own-data", "llm", "random"]
+    assert list(loro.METHODS) == [
+        "online",
+        "loro",
+        "loro-paper",
+        "forget",
+        "mix",
+        "random-data",
+        "own-data",
+        "llm",
+        "random",
+    ]
 
 
 def test_only_the_last_step_of_a_terminated_episode_is_terminal():
@@ -88,12 +98,13 @@ def test_an_evaluation_is_the_mean_greedy_return():
     assert loro.evaluate(agent, envs) == pytest.approx(np.mean(expected))
 
 
-TRUST_CASES = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
-
-
 def command(*arguments, cwd=None, **env):
     return subprocess.run(
-        [sys.executable, ROOT / "loro.py", *map(str, arguments)], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True
+        [sys.executable, ROOT / "loro.py", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -120,7 +131,7 @@ def test_a_finished_run_is_not_run_again_and_other_settings_do_not_replace_it(tm
     before = path.read_bytes()
     again = command(*one)
     assert again.returncode == 0 and "loro" in again.stdout and path.read_bytes() == before
-    other = command(*one, "--conservatism", 3)
+    other = command(*one, "--conservatism", 2)
     assert other.returncode == 2 and "other settings" in other.stderr and path.read_bytes() == before
     path.write_bytes(before[:50])
     damaged = command(*one)
@@ -163,7 +174,10 @@ EPISODE = {"observations": [0, 4], "actions": [1], "rewards": [0.0], "terminated
         (["--env", "FrozenLake-v1", "--conservatism", "-0.1"], "not a number from 0 up"),
         (["--env", "FrozenLake-v1", "--conservatism", "nan"], "not a number from 0 up"),
         (["--env", "FrozenLake-v1", "--rollouts", "missing.jsonl"], "missing.jsonl"),
-        (["--env", "FrozenLake-v1", "--rollouts", str(ROOT / "rollouts" / "CartPole-v1.jsonl")], "episodes of CartPole-v1"),
+        (
+            ["--env", "FrozenLake-v1", "--rollouts", str(ROOT / "rollouts" / "CartPole-v1.jsonl")],
+            "episodes of CartPole-v1",
+        ),
         (["--env", "FrozenLake8x8-v1"], "FrozenLake8x8-v1.jsonl"),
         (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: an action is not one of 0..3"),
         (["--env", "FrozenLake-v1", "--out", "file"], "file"),
@@ -177,3 +191,30 @@ def test_bad_input_gets_one_line_and_exit_code_2(tmp_path, arguments, problem):
     assert done.returncode == 2 and problem in done.stderr
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
     assert (tmp_path / "file").read_text() == "kept" and not (tmp_path / "results").exists()
+
+
+returns_of = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
+
+
+@given(returns_of, returns_of, st.floats(-100, 100))
+def test_trust_is_a_probability_that_grows_with_the_llm_and_falls_with_the_learner(llm, own, random_return):
+    now = loro.trust(llm, own, random_return)
+    assert 0 <= now <= 1
+    assert loro.trust([r + 1 for r in llm], own, random_return) >= now - 1e-9
+    if now > 0:
+        assert loro.trust(llm, [r + 1 for r in own], random_return) <= now + 1e-9
+
+
+@given(returns_of, st.floats(0, 100))
+def test_a_teacher_no_better_than_random_play_is_never_followed(llm, lead):
+    assert loro.trust(llm, [-1000], float(np.mean(llm)) + lead) == 0
+
+
+def test_trust_is_earned_and_lost():
+    good, bad, random_return = [200.0] * 10, [31.0, 114, 27, 38, 27, 64, 38, 13, 21, 32], 22.4
+    start = [random_return] * 10
+    assert loro.trust(good, start, random_return) == 1
+    assert loro.trust(bad, start, random_return) > 0.9
+    assert loro.trust(good, [200.0] * 10, random_return) == 0.5
+    assert loro.trust(bad, [150.0] * 10, random_return) < 0.001
+    assert loro.trust([-200.0] * 10, [-200.0] * 10, -200.0) == 0

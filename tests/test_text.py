@@ -51,8 +51,18 @@ def test_every_action_round_trips_through_a_reply(name, environments):
     actions = environments[name].actions
     for i, word in enumerate(actions):
         for reply in (
-            f"{i}", f" {i}.\n", f"**{i}**", f"Action: {i}", f"First 3, then 7.\n**Action:** {i}", word, word.upper(), f"I choose to go {word}!",
-            f"<think>0? 1? Action: 0</think>{i}", f"Action: 0\nNo, wait.\naction: {i}", f"<think>hm</think>\n\nAction: {i}", f"'{word}'",
+            f"{i}",
+            f" {i}.\n",
+            f"**{i}**",
+            f"Action: {i}",
+            f"First 3, then 7.\n**Action:** {i}",
+            word,
+            word.upper(),
+            f"I choose to go {word}!",
+            f"<think>0? 1? Action: 0</think>{i}",
+            f"Action: 0\nNo, wait.\naction: {i}",
+            f"<think>hm</think>\n\nAction: {i}",
+            f"'{word}'",
         ):
             assert parse_action(reply, actions) == i, reply
 
@@ -60,8 +70,8 @@ def test_every_action_round_trips_through_a_reply(name, environments):
 @pytest.mark.parametrize(
     "reply",
     [
-        "", "4", "-1", "1.5", "01", "left or right", "You are at row 3", "I move to column 2", "Action: 9", "leftover", "<think>1", "٣",
-        "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "<think>left</think>",
+        "", "4", "-1", "1.5", "01", "left or right", "You are at row 3", "I move to column 2", "Action: 9", "leftover",
+        "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "<think>left</think>",
     ],
 )  # fmt: skip
 def test_what_names_no_action_or_more_than_one_is_invalid(reply):
@@ -75,7 +85,25 @@ def test_a_longer_name_does_not_name_a_shorter_one(environments):
     assert parse_action("Do not accelerate.", environments["MountainCar-v0"].actions) == 1
 
 
-words = st.sampled_from(["left", "down", "up", "action", "Action:", "<think>", "</think>", "0", "3", "12", "**", "\n", " ", "-", "no torque"])
+words = st.sampled_from(
+    [
+        "left",
+        "down",
+        "up",
+        "action",
+        "Action:",
+        "<think>",
+        "</think>",
+        "0",
+        "3",
+        "12",
+        "**",
+        "\n",
+        " ",
+        "-",
+        "no torque",
+    ]
+)
 
 
 @given(st.one_of(st.text(), st.lists(words).map("".join), st.lists(words).map(" ".join)), st.sampled_from(NAMES))
@@ -105,10 +133,18 @@ def test_sentences_say_what_the_numbers_say(environments):
         "The cart is 0.50 m to the left of the centre, moving at 0.25 m/s to the right. "
         "The pole leans 5.7 degrees to the left and its tip turns at 57.3 degrees/s to the right."
     )
-    assert say["MountainCar-v0"](np.array([-0.5, -0.01])) == "The car is at -0.500, moving at 0.0100 per step to the left."
-    assert say["Pendulum-v1"](np.array([0.0, 1.0, -1.0])) == "The pendulum is at 90 degrees, turning clockwise at 57 degrees/s."
+    assert (
+        say["MountainCar-v0"](np.array([-0.5, -0.01])) == "The car is at -0.500, moving at 0.0100 per step to the left."
+    )
+    assert (
+        say["Pendulum-v1"](np.array([0.0, 1.0, -1.0]))
+        == "The pendulum is at 90 degrees, turning clockwise at 57 degrees/s."
+    )
     pong = np.array([100, 188, 90, 64, 120, 80, 0, 0, -4, 2])
-    assert say["RepresentedPong-v0"](pong) == "Your paddle is at y = 100. The ball is at x = 120, y = 80, moving by (-4, +2) per action."
+    assert (
+        say["RepresentedPong-v0"](pong)
+        == "Your paddle is at y = 100. The ball is at x = 120, y = 80, moving by (-4, +2) per action."
+    )
     pong[4] = 0
     assert say["RepresentedPong-v0"](pong) == "Your paddle is at y = 100. The ball is not in play."
 

@@ -1,0 +1,135 @@
+"""A language model plays: observation -> sentence -> reply -> action; episodes side by side, each kept as it ends."""
+
+import json
+import queue
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from datetime import date
+
+import numpy as np
+
+from envs_text import parse_action
+from episodes import play, read_rollouts, write_rollouts
+
+COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
+
+
+class Player:
+    """A ChatClient that plays an Environment; several threads may use it at once.
+
+    votes: how many answers to each prompt; the action named most often is taken, the earliest of equals. At
+    temperature 0 equal prompts have equal answers, and are asked once. `replies`, `invalid_replies`: how many there
+    have been.
+    """
+
+    def __init__(self, client, environment, votes=1):
+        self.client, self.environment, self.votes = client, environment, votes
+        self.answers, self.lock = {}, threading.Lock()
+        self.replies = self.invalid_replies = 0
+        self.stopped = threading.Event()
+
+    def episode(self, seed):
+        """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
+        env, rng, replies = self.environment.make(), np.random.default_rng(seed), []
+
+        def act(observation):
+            action, answers = self.choose(self.environment.describe(observation))
+            replies.append(answers if self.votes > 1 else answers[0])
+            return rng.integers(env.action_space.n) if action is None else action
+
+        return play(env, act, seed)._replace(replies=replies)
+
+    def choose(self, sentence):
+        """The action for an observation in words, None if the model names none in two tries; and the last replies."""
+        rules = self.environment.rules
+        messages = [{"role": "system", "content": rules}, {"role": "user", "content": sentence}]
+        action, replies = self.vote(messages)
+        if action is None:
+            again = f"That names no action. {rules.splitlines()[-1]}"
+            messages += [{"role": "assistant", "content": replies[-1]}, {"role": "user", "content": again}]
+            action, replies = self.vote(messages)
+        return action, replies
+
+    def vote(self, messages):
+        replies = [self.ask(messages) for _ in range(self.votes)]
+        actions = [parse_action(reply, self.environment.actions) for reply in replies]
+        named = Counter(action for action in actions if action is not None).most_common(1)
+        with self.lock:
+            self.replies += len(replies)
+            self.invalid_replies += actions.count(None)
+        return named[0][0] if named else None, replies
+
+    def ask(self, messages):
+        if self.stopped.is_set():
+            raise InterruptedError
+        if self.client.temperature > 0:
+            return self.client.ask(messages)
+        with self.lock:
+            key, answer = json.dumps(messages), Future()
+            first = self.answers.setdefault(key, answer) is answer
+        if first:
+            try:
+                answer.set_result(self.client.ask(messages))
+            except Exception as error:
+                answer.set_exception(error)
+        return self.answers[key].result()
+
+
+def collect(player, env_name, path, episodes, concurrency=10, progress=lambda text: None):
+    """Plays the episodes 0..episodes-1 (their seeds) that the rollout file at the Path `path` lacks, some at once.
+
+    Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
+    the file's (header, episodes). Raises ServerError if the server fails for good, ValueError if the file holds another
+    game, model or way of asking.
+    """
+    client, environment = player.client, player.environment
+    asked = {"env": env_name, "model": client.model, "system": environment.rules, "votes": player.votes}
+    asked |= {"temperature": client.temperature, "max_tokens": client.max_tokens}
+    header, kept = {**asked, "recorded": str(date.today())}, []
+    if path.exists():
+        header, kept = read_rollouts(path, env_name, environment.make())
+        for name, value in asked.items():
+            if header.get(name) != value:
+                raise ValueError(f"{path} holds episodes with another {name}; give --rollouts another file")
+    before, started = {name: header.get(name, 0) for name in COSTS}, time.perf_counter()
+
+    def costs():
+        now = (client.requests, client.tokens_in, client.tokens_out, player.invalid_replies)
+        now += (round(time.perf_counter() - started, 1),)
+        return {name: before[name] + cost for name, cost in zip(COSTS, now)}
+
+    seeds, ended = queue.SimpleQueue(), queue.SimpleQueue()
+    missing = sorted(set(range(episodes)) - {episode.seed for episode in kept})
+    for seed in missing:
+        seeds.put(seed)
+
+    def work():
+        try:
+            while True:
+                ended.put(player.episode(seeds.get_nowait()))
+        except queue.Empty:
+            pass
+        except Exception as error:
+            ended.put(error)
+
+    for _ in range(min(concurrency, len(missing))):
+        threading.Thread(target=work, daemon=True).start()  # a daemon does not hold up Ctrl-C
+    try:
+        while missing:
+            bill = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in costs().items())
+            progress(f"{env_name}: {len(kept)} of {episodes} episodes by {client.model}, {bill}")
+            try:
+                outcome = ended.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if isinstance(outcome, Exception):
+                raise outcome
+            missing.remove(outcome.seed)
+            kept = sorted([*kept, outcome], key=lambda episode: episode.seed)
+            header |= costs()
+            write_rollouts(path, header, kept)
+    finally:
+        player.stopped.set()
+    return header, kept
