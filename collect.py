@@ -97,7 +97,7 @@ def collect(player, env_name, path, episodes, concurrency=10, progress=lambda te
 
     def costs():
         now = (client.requests, client.tokens_in, client.tokens_out, player.invalid_replies)
-        now += (round(time.perf_counter() - started, 1),)
+        now += (round(time.perf_counter() - started, 2),)
         return {name: before[name] + cost for name, cost in zip(COSTS, now)}
 
     seeds, ended = queue.SimpleQueue(), queue.SimpleQueue()

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 ANSWER = "Answer with the number of one action."
+REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action: <number>`."
 
 
 class Environment(NamedTuple):
@@ -285,11 +286,14 @@ ENVIRONMENTS = {
 }
 
 
-def find_environment(name):
-    """The `Environment` called `name`. Raises ValueError, saying what there is, if it has no description."""
+def find_environment(name, reasoning=False):
+    """The `Environment` called `name`; its rules ask for an action alone, or for reasoning first.
+
+    Raises ValueError, saying what there is, if it has no description.
+    """
     if name in ENVIRONMENTS:
         environment = ENVIRONMENTS[name](name)
-        return environment._replace(rules=f"{environment.rules} {ANSWER}")
+        return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
     problem = "has no description in words" if name in gym.registry else "is not an environment known here"
     raise ValueError(f"{name} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
 

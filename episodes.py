@@ -18,8 +18,9 @@ FORMAT = "loro-rollouts-1"
 class Episode(NamedTuple):
     """One episode of T steps: observations (T + 1, ...), actions (T,), rewards (T,), and how it ended.
 
-    seed: the argument of env.reset that began it, or None if unknown. replies: what the language model said, T strings,
-    or None. observations are int64 or float32, as in the environment.
+    seed: the argument of env.reset that began it, or None if unknown. replies: what the language model said at each
+    step, a string or, if it was asked for several votes, a list of them; or None. observations are int64 or float32, as
+    in the environment.
     """
 
     seed: int | None
@@ -28,7 +29,7 @@ class Episode(NamedTuple):
     rewards: np.ndarray
     terminated: bool
     truncated: bool
-    replies: list[str] | None = None
+    replies: list[str] | list[list[str]] | None = None
 
     @property
     def total(self):
@@ -155,7 +156,8 @@ def check_episode(record, env):
         need(valid and all(abs(x) < 1e30 for o in observations for x in o), f"an observation is not {n} finite numbers")
     need(all(type(record.get(k)) is bool for k in ("terminated", "truncated")), "terminated, truncated: true or false")
     need(replies is None or (isinstance(replies, list) and len(replies) == T), f"{T} actions need {T} replies")
-    need(replies is None or all(isinstance(x, str) for x in replies), "a reply is not text")
+    said = [text for reply in replies or [] for text in (reply if isinstance(reply, list) else [reply])]
+    need(all(isinstance(text, str) for text in said), "a reply is not text")
     need(record.get("seed") is None or type(record["seed"]) is int, "seed is not a whole number")
     return Episode(
         record.get("seed"),

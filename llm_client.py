@@ -131,10 +131,13 @@ class ChatClient:
 
     def _refusal(self, response):
         """One line for a status that asking again would not change, or not any more."""
-        said = f"{self.base_url} answers {response.status_code}: {self.session.auth.hide(response.text)}"
+        try:
+            reason = response.json()["error"]["message"]
+        except (ValueError, KeyError, TypeError):
+            reason = response.text
+        said = f"{self.base_url} answers {response.status_code}: {self.session.auth.hide(reason)}"
         if response.status_code in (401, 403):
             return f"{said}; set OPENAI_API_KEY to a key that it accepts"
-        if response.status_code == 404:
-            models = ", ".join(self.models())
-            return f"{said}; " + (f"give --model one of: {models}" if models else "does --base-url end in /v1?")
+        if response.status_code in (400, 404) and self.model not in (models := self.models()):
+            return f"{said}; " + (f"give --model one of: {', '.join(models)}" if models else "does its URL end in /v1?")
         return said

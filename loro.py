@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -25,8 +26,10 @@ import numpy as np
 import terminal
 from agents import make_agent
 from agents.replay import Batch, ReplayBuffer
+from collect import COSTS, Player, collect
 from envs_text import find_environment
 from episodes import crc32, play, read_rollouts, record_of, write_whole
+from llm_client import ChatClient, ServerError
 
 
 class Method(NamedTuple):
@@ -196,10 +199,13 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see --help")
 
 
-def count(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
-    return int(text)
+def whole(least):
+    def parse(text):
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        return int(text)
+
+    return parse
 
 
 def weight(text):
@@ -212,64 +218,97 @@ def weight(text):
 def parse(arguments):
     defaults = Settings._field_defaults
     parser = Parser(prog="loro.py", description="LORO: an LLM plays a few episodes, a learner goes on from them.")
-    parser.add_argument("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
-    parser.add_argument("--method", nargs="+", choices=METHODS, default=["loro", "online"], help="default: loro online")
-    parser.add_argument("--seed", type=count, default=0, help="the first seed (0)")
-    parser.add_argument("--seeds", type=count, default=1, help="how many seeds (1)")
-    parser.add_argument("--evaluations", type=count, help="budget of a run (the paper's, by environment)")
-    parser.add_argument("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
-    parser.add_argument(
-        "--llm-episodes", type=count, default=defaults["llm_episodes"], help="how many of them (%(default)s)"
-    )
-    parser.add_argument(
-        "--pretrain-steps", type=count, default=defaults["pretrain_steps"], help="updates (%(default)s)"
-    )
-    parser.add_argument("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
+    add = parser.add_argument
+    add("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
+    add("--method", nargs="+", choices=METHODS, default=["loro", "online"], help="one or more (loro online)")
+    add("--seed", type=whole(0), default=0, help="the first seed (%(default)s)")
+    add("--seeds", type=whole(1), default=1, help="how many seeds (%(default)s)")
+    add("--evaluations", type=whole(1), help="budget of a run (the paper's, by environment)")
+    add("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
+    add("--llm-episodes", type=whole(1), default=defaults["llm_episodes"], help="how many of them (%(default)s)")
+    add("--pretrain-steps", type=whole(0), default=defaults["pretrain_steps"], help="updates (%(default)s)")
+    add("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
+    add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
+    server = parser.add_argument_group("ask a server; its episodes are kept in --rollouts, or rollouts/ENV-MODEL.jsonl")
+    add = server.add_argument
+    add("--base-url", help="of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)")
+    add("--model", help="the name of one of its models")
+    add("--temperature", type=weight, default=0.0, help="0 for the likeliest answers (%(default)s)")
+    add("--concurrency", type=whole(1), default=10, help="episodes at once (%(default)s)")
+    add("--votes", type=whole(1), default=1, help="answers to each prompt, of which the majority acts (%(default)s)")
+    add("--reasoning", action="store_true", help="let the model think before it answers")
+    add("--max-tokens", type=whole(1), default=2048, help="the longest answer (%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     options = parse(arguments)
-    environment = find_environment(options.env)
+    environment = find_environment(options.env, options.reasoning)
     settings = Settings(
-        evaluations=environment.evaluations if options.evaluations is None else options.evaluations,
+        evaluations=options.evaluations or environment.evaluations,
         llm_episodes=options.llm_episodes,
         pretrain_steps=options.pretrain_steps,
         conservatism=options.conservatism,
     )
-    if not options.seeds or not settings.evaluations or not settings.llm_episodes:
-        raise ValueError("--seeds, --evaluations and --llm-episodes must be at least 1")
     if settings.evaluations <= settings.llm_episodes:
-        raise ValueError(
-            f"--evaluations {settings.evaluations} leaves none after --llm-episodes {settings.llm_episodes}; give more"
-        )
+        raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
     model, episodes = None, []
     if any(METHODS[name].data == "llm" for name in options.method):
-        model, episodes = recorded_episodes(options, environment)
-    table = {name: [] for name in options.method}
-    for name in table:
+        model, episodes = llm_episodes(options, environment)
+    outcomes = {name: [] for name in options.method}
+    for name in outcomes:
         for seed in range(options.seed, options.seed + options.seeds):
-            table[name].append(result(options, environment, settings, name, seed, model, episodes))
+            outcomes[name].append(result(options, environment, settings, name, seed, model, episodes))
     terminal.status()
-    show(environment, table)
+    show(environment, outcomes)
     print(f"\nEach run is kept in {options.out / options.env}; the same command does not repeat it.")
 
 
-def recorded_episodes(options, environment):
-    """The name of the model and its episodes, from the rollout file; raises ValueError if there are too few."""
-    path = options.rollouts or Path(__file__).parent / "rollouts" / f"{options.env}.jsonl"
-    if not path.is_file():
-        raise ValueError(f"there is no {path}; give --rollouts a file of episodes")
-    header, episodes = read_rollouts(path, options.env, environment.make())
-    if len(episodes) < options.llm_episodes:
+def llm_episodes(options, environment):
+    """The name of the model and its episodes: played now, if a server is named, and from the rollout file otherwise."""
+    folder, n = Path(__file__).parent / "rollouts", options.llm_episodes
+    if options.model or options.base_url:
+        file_name = re.sub(r"[^\w.-]+", "-", f"{options.env}-{options.model}.jsonl")
+        path = options.rollouts or folder / file_name
+        header, episodes = ask_server(options, environment, path)
+    else:
+        path = options.rollouts or folder / f"{options.env}.jsonl"
+        if not path.is_file():
+            raise ValueError(f"there is no {path}; give --rollouts a file, or ask a server with --base-url and --model")
+        header, episodes = read_rollouts(path, options.env, environment.make())
+    if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
-    episodes = episodes[: options.llm_episodes]
-    mean = np.mean([episode.total for episode in episodes])
-    print(
-        f"{options.env}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f} ({os.path.relpath(path)})"
-    )
-    return header.get("model"), episodes
+    mean, where = np.mean([episode.total for episode in episodes[:n]]), os.path.relpath(path)
+    print(f"{options.env}: {n} episodes by {header.get('model')}, mean return {mean:.2f} ({where})")
+    return header.get("model"), episodes[:n]
+
+
+def ask_server(options, environment, path):
+    """Collects from the server and says what it cost; returns the (header, episodes) of the rollout file."""
+    if options.votes > 1 and options.temperature == 0:
+        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
+    url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
+    client = ChatClient(url, options.model, options.temperature, options.max_tokens, options.concurrency)
+    if not options.model:
+        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
+    player = Player(client, environment, options.votes)
+    try:
+        header, episodes = collect(
+            player, options.env, path, options.llm_episodes, options.concurrency, terminal.status
+        )
+    except ServerError as error:
+        if path.exists():
+            error = f"{error}. What ended is kept in {path}; the same command goes on from there"
+        raise ServerError(error) from None
+    terminal.status()
+    if player.invalid_replies > player.replies / 2:
+        print(
+            f"warning: {player.invalid_replies} of {player.replies} replies name no action: {options.model} does not "
+            "understand the game, and plays at random",
+            file=sys.stderr,
+        )
+    print(", ".join(f"{header.get(name, 0):,} {name.replace('_', ' ')}" for name in COSTS))
+    return header, episodes
 
 
 def result(options, environment, settings, name, seed, model, episodes):

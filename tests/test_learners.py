@@ -128,6 +128,17 @@ def test_q_learning_reaches_the_optimum_of_value_iteration(name):
     assert (optimum[playing] >= best)[np.arange(len(playing)), agent.act(np.array(playing))].all()
 
 
+def test_the_online_network_chooses_and_the_target_network_values():
+    agent, rng = DQN([-1] * 3, [1] * 3, 4, np.random.default_rng(0), discount=0.9), np.random.default_rng(1)
+    agent.target.parameters[:] = rng.normal(size=agent.target.parameters.size)
+    s, s2 = rng.normal(size=(2, 8, 3)).astype(np.float32)
+    b = batch(s, rng.integers(4, size=8), rng.normal(size=8), s2, np.zeros(8, bool))
+    chosen = agent.online.forward(agent.scaled(s2)).argmax(1)
+    values = agent.target.forward(agent.scaled(s2))[np.arange(8), chosen]
+    errors = agent.online.forward(agent.scaled(s))[np.arange(8), b.actions] - (b.rewards + 0.9 * values)
+    assert agent.learn(b) == pytest.approx(np.mean(errors**2), rel=1e-5)
+
+
 def test_the_network_learns_a_small_process_to_its_exact_values():
     """A chain of four states: left ends it with 0.2, right moves on, and right in the last ends it with 1."""
     n, discount = 4, 0.9

@@ -1,0 +1,97 @@
+"""A real HTTP server on loopback that speaks chat completions, and fails in many ways when asked to."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "gone quiet")
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together
+
+    def setup(self):
+        super().setup()
+        with self.server.lock:
+            self.server.connections += 1
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.send(200, json.dumps({"data": [{"id": "small"}, {"id": "large"}]}))
+
+    def do_POST(self):
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with server.lock:
+            number = len(server.asked)
+            server.asked.append(body)
+            server.keys.append(self.headers.get("Authorization"))
+            server.in_flight += 1
+            server.peak = max(server.peak, server.in_flight)
+        time.sleep(server.delay)
+        with server.lock:
+            server.in_flight -= 1
+        self.answer(server.fault(number), body["messages"])
+
+    def answer(self, fault, messages):
+        text = self.server.reply(messages)
+        message = {"content": text} if isinstance(text, str) else text
+        good = {"choices": [{"message": message}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+        bodies = {
+            "not json": "<html>",
+            "no choices": json.dumps({"choices": []}),
+            "null": json.dumps({"choices": [{"message": {"content": None}}]}),
+            "empty": json.dumps({"choices": [{"message": {"content": " "}}]}),
+            "a list": "[]",
+        }
+        if fault == "drop":
+            self.close_connection = True
+        elif fault == "gone quiet":
+            self.server.quiet.wait(5)
+            self.close_connection = True
+        elif fault == "half":
+            self.close_connection = True
+            self.send(200, json.dumps(good), missing=10)
+        elif fault and fault.isdigit():
+            said = f"no: {self.headers.get('Authorization')}"
+            self.send(int(fault), json.dumps({"error": {"message": said}}), {"Retry-After": "0"})
+        else:
+            self.send(200, bodies.get(fault) or json.dumps(good))
+
+    def send(self, status, body, headers=(), missing=0):
+        body = body.encode()
+        self.send_response(status)
+        for name, value in {**dict(headers), "Content-Type": "application/json", "Content-Length": len(body)}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body[: len(body) - missing])
+
+
+class ChatServer(ThreadingHTTPServer):
+    """Use it in a `with`. reply: messages -> text or message. fault: number of a request -> one of FAULTS or None."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, reply=lambda messages: "0", fault=lambda number: None, delay=0.0):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.reply, self.fault, self.delay = reply, fault, delay
+        self.lock, self.quiet = threading.Lock(), threading.Event()
+        self.asked, self.keys, self.connections, self.in_flight, self.peak = [], [], 0, 0, 0
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.quiet.set()
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_):
+        pass  # a client that goes away is part of the tests
