@@ -80,11 +80,16 @@ def test_a_server_that_is_not_there_is_named():
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [("400", "answers 400"), ("401", "OPENAI_API_KEY"), ("403", "OPENAI_API_KEY"), ("404", "one of: small, large")],
+    [
+        ("400", "one of: small, large"),
+        ("401", "OPENAI_API_KEY"),
+        ("403", "OPENAI_API_KEY"),
+        ("404", "one of: small, large"),
+    ],
 )
 def test_a_refusal_is_final_and_says_what_to_do(status, advice, tmp_path):
     with ChatServer(fault=lambda number: status) as server:
-        done = ask(server, tmp_path, OPENAI_API_KEY="sk-very-secret")
+        done = ask(server, tmp_path, "--model", "no-such", OPENAI_API_KEY="sk-very-secret")
         assert done.returncode == 2 and advice in done.stderr and done.stderr.count("\n") == 1
         assert "sk-very-secret" not in done.stderr + done.stdout
         prompts = {str(asked["messages"]) for asked in server.asked}
