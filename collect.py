@@ -1,7 +1,9 @@
 """A language model plays: observation -> sentence -> reply -> action; episodes side by side, each kept as it ends."""
 
 import json
+import os
 import queue
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,6 +14,7 @@ import numpy as np
 
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
+from llm_client import ChatClient, ServerError
 
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
 
@@ -118,8 +121,7 @@ def collect(player, env_name, path, episodes, concurrency=10, progress=lambda te
         threading.Thread(target=work, daemon=True).start()  # a daemon does not hold up Ctrl-C
     try:
         while missing:
-            bill = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in costs().items())
-            progress(f"{env_name}: {len(kept)} of {episodes} episodes by {client.model}, {bill}")
+            progress(f"{env_name}: {len(kept)} of {episodes} episodes by {client.model}, {bill(costs())}")
             try:
                 outcome = ended.get(timeout=0.2)
             except queue.Empty:
@@ -133,3 +135,29 @@ def collect(player, env_name, path, episodes, concurrency=10, progress=lambda te
     finally:
         player.stopped.set()
     return header, kept
+
+
+def ask_server(environment, path, options, progress):
+    """Collects as the command line's options say, and prints what it cost; returns the file's (header, episodes)."""
+    if options.votes > 1 and options.temperature == 0:
+        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
+    url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
+    client = ChatClient(url, options.model, options.temperature, options.max_tokens, options.concurrency)
+    if not options.model:
+        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
+    player = Player(client, environment, options.votes)
+    try:
+        header, kept = collect(player, options.env, path, options.llm_episodes, options.concurrency, progress)
+    except ServerError as error:
+        resume = f". What ended is kept in {path}; the same command goes on from there" if path.exists() else ""
+        raise ServerError(f"{error}{resume}") from None
+    progress("")
+    if player.invalid_replies > player.replies / 2:
+        invalid = f"{player.invalid_replies} of {player.replies} replies name no action"
+        print(f"warning: {invalid}: {client.model} does not understand the game, and plays at random", file=sys.stderr)
+    print(bill(header))
+    return header, kept
+
+
+def bill(costs):
+    return ", ".join(f"{costs.get(name, 0):,} {name.replace('_', ' ')}" for name in COSTS)

@@ -71,10 +71,7 @@ def frozen_lake(name, random_return, best_return):
         rules="\n".join([prose(start), *grid, prose(rest)]),
         describe=lambda s: f"You are at row {s // columns}, column {s % columns}.",
         actions=("left", "down", "right", "up"),
-        evaluations=150,
-        random_return=random_return,
-        best_return=best_return,
-        reward_scale=10.0,
+        evaluations=150, random_return=random_return, best_return=best_return, reward_scale=10.0,
         grid=grid,
     )
 
@@ -92,10 +89,7 @@ def cliff_walking(name):
         """),
         describe=lambda s: f"You are at row {s // 12}, column {s % 12}.",
         actions=("up", "right", "down", "left"),
-        evaluations=200,
-        random_return=-2045.0,
-        best_return=-13.0,
-        reward_scale=0.1,
+        evaluations=200, random_return=-2045.0, best_return=-13.0, reward_scale=0.1,
         grid=("............", "............", "............", "SCCCCCCCCCCG"),
     )
 
@@ -124,12 +118,8 @@ def cart_pole(name):
         """),
         describe=describe,
         actions=("left", "right"),
-        evaluations=150,
-        random_return=22.0,
-        best_return=200.0,
-        reward_scale=0.15,
-        low=(-2.4, -3.0, -0.21, -3.0),
-        high=(2.4, 3.0, 0.21, 3.0),
+        evaluations=150, random_return=22.0, best_return=200.0, reward_scale=0.15,
+        low=(-2.4, -3.0, -0.21, -3.0), high=(2.4, 3.0, 0.21, 3.0),
     )
 
 
@@ -150,12 +140,8 @@ def mountain_car(name):
         """),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
-        evaluations=300,
-        random_return=-200.0,
-        best_return=-98.4,
-        reward_scale=0.3,
-        low=(-1.2, -0.07),
-        high=(0.6, 0.07),
+        evaluations=300, random_return=-200.0, best_return=-98.4, reward_scale=0.3,
+        low=(-1.2, -0.07), high=(0.6, 0.07),
     )
 
 
@@ -187,19 +173,10 @@ def pendulum(name):
             4 = torque 2 counter-clockwise.
         """),
         describe=describe,
-        actions=(
-            "torque 2 clockwise",
-            "torque 1 clockwise",
-            "no torque",
-            "torque 1 counter-clockwise",
-            "torque 2 counter-clockwise",
-        ),
-        evaluations=200,
-        random_return=-1214.0,
-        best_return=-130.7,
-        reward_scale=0.03,
-        low=(-1.0, -1.0, -8.0),
-        high=(1.0, 1.0, 8.0),
+        actions=("torque 2 clockwise", "torque 1 clockwise", "no torque", "torque 1 counter-clockwise",
+                 "torque 2 counter-clockwise"),
+        evaluations=200, random_return=-1214.0, best_return=-130.7, reward_scale=0.03,
+        low=(-1.0, -1.0, -8.0), high=(1.0, 1.0, 8.0),
     )
 
 
@@ -266,12 +243,8 @@ def pong(name):
         """),
         describe=describe,
         actions=("stay", "up", "down"),
-        evaluations=200,
-        random_return=-3.35,
-        best_return=None,
-        reward_scale=3.0,
-        low=(48, 187, 0, 63, 60, 40, -5, -5, -4, -9),
-        high=(201, 189, 206, 65, 200, 207, 5, 5, 4, 9),
+        evaluations=200, random_return=-3.35, best_return=None, reward_scale=3.0,
+        low=(48, 187, 0, 63, 60, 40, -5, -5, -4, -9), high=(201, 189, 206, 65, 200, 207, 5, 5, 4, 9),
     )
 
 
@@ -312,9 +285,5 @@ def parse_action(reply, actions):
     alone = answer.strip(" \t\r\n.,!*_`'\"()[]")
     if alone in numbers:
         return numbers[alone]
-    named = [
-        i
-        for i, word in enumerate(actions)
-        if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer, re.IGNORECASE)
-    ]
+    named = [i for i, word in enumerate(actions) if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer, re.I)]
     return named[0] if len(named) == 1 else None

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 FORMAT = "loro-rollouts-1"
+LARGEST = 1e30  # of any number in a file: float32 and sums of it stay finite
 
 
 class Episode(NamedTuple):
@@ -128,43 +129,36 @@ def check_header(record, env_name):
 
 
 def check_episode(record, env):
+    """The record as an Episode of the gymnasium.Env `env`; raises ValueError if it is not one."""
+
     def need(condition, what):
         if not condition:
             raise ValueError(what)
 
-    def numbers(name, kinds):
-        values = record.get(name)
-        need(isinstance(values, list) and all(type(x) in kinds for x in values), f"{name} is not a list of numbers")
-        return values
+    def numbers(values, kinds, low, high):
+        return isinstance(values, list) and all(type(x) in kinds and low <= x <= high for x in values)
 
-    actions, rewards = numbers("actions", {int}), numbers("rewards", {int, float})
-    observations, replies = record.get("observations"), record.get("replies")
+    actions, rewards, observations, replies = map(record.get, ("actions", "rewards", "observations", "replies"))
+    last, space, real = env.action_space.n - 1, env.observation_space, (int, float)
+    need(numbers(actions, (int,), 0, last) and actions, f"actions is not a list of numbers from 0..{last}")
+    need(numbers(rewards, real, -LARGEST, LARGEST), "rewards is not a list of finite numbers")
     T = len(actions)
-    need(T > 0, "an episode without steps")
-    need(isinstance(observations, list), "observations is not a list")
-    need(len(rewards) == T and len(observations) == T + 1, f"{T} actions need {T} rewards and {T + 1} observations")
-    need(all(0 <= a < env.action_space.n for a in actions), f"an action is not one of 0..{env.action_space.n - 1}")
-    need(all(abs(r) < 1e30 for r in rewards), "a reward is not a finite number")
-    if isinstance(env.observation_space, gym.spaces.Discrete):
-        valid = all(type(o) is int and 0 <= o < env.observation_space.n for o in observations)
-        need(valid, f"an observation is not one of 0..{env.observation_space.n - 1}")
+    if isinstance(space, gym.spaces.Discrete):
+        valid = numbers(observations, (int,), 0, space.n - 1)
+        need(valid, f"observations is not a list of numbers from 0..{space.n - 1}")
     else:
-        n = env.observation_space.shape[0]
-        valid = all(
-            isinstance(o, list) and len(o) == n and all(type(x) in (int, float) for x in o) for o in observations
-        )
-        need(valid and all(abs(x) < 1e30 for o in observations for x in o), f"an observation is not {n} finite numbers")
+        n = space.shape[0]
+        valid = isinstance(observations, list) and all(numbers(o, real, -LARGEST, LARGEST) for o in observations)
+        valid = valid and all(len(o) == n for o in observations)
+        need(valid, f"observations is not a list of lists of {n} finite numbers")
+    need(len(rewards) == T and len(observations) == T + 1, f"{T} actions need {T} rewards and {T + 1} observations")
     need(all(type(record.get(k)) is bool for k in ("terminated", "truncated")), "terminated, truncated: true or false")
-    need(replies is None or (isinstance(replies, list) and len(replies) == T), f"{T} actions need {T} replies")
-    said = [text for reply in replies or [] for text in (reply if isinstance(reply, list) else [reply])]
-    need(all(isinstance(text, str) for text in said), "a reply is not text")
-    need(record.get("seed") is None or type(record["seed"]) is int, "seed is not a whole number")
+    if replies is not None:
+        need(isinstance(replies, list) and len(replies) == T, f"{T} actions need {T} replies")
+        texts = [text for reply in replies for text in (reply if isinstance(reply, list) else [reply])]
+        need(all(isinstance(text, str) for text in texts), "a reply is not text")
+    need(type(record.get("seed")) in (int, type(None)), "seed is not a whole number")
     return Episode(
-        record.get("seed"),
-        np.array(observations, env.observation_space.dtype),
-        np.array(actions),
-        np.array(rewards, float),
-        record["terminated"],
-        record["truncated"],
-        replies,
+        record.get("seed"), np.array(observations, space.dtype), np.array(actions), np.array(rewards, float),
+        record["terminated"], record["truncated"], replies,
     )

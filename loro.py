@@ -25,11 +25,10 @@ import numpy as np
 
 import terminal
 from agents import make_agent
-from agents.replay import Batch, ReplayBuffer
-from collect import COSTS, Player, collect
+from agents.replay import ReplayBuffer
+from collect import ask_server
 from envs_text import find_environment
 from episodes import crc32, play, read_rollouts, record_of, write_whole
-from llm_client import ChatClient, ServerError
 
 
 class Method(NamedTuple):
@@ -63,7 +62,7 @@ class Settings(NamedTuple):
     llm_episodes: int = 10  # tau
     pretrain_steps: int = 5000
     conservatism: float = 3.0  # alpha
-    epsilon: float = 0.05  # in the end; see `exploration`
+    epsilon: float = 0.1  # in the end
     epsilon_steps: int = 2000
     batch_size: int = 64
     llm_share: float = 0.5  # of a batch: symmetric sampling (Ball et al. 2023, RLPD)
@@ -74,19 +73,19 @@ class Settings(NamedTuple):
 
 
 def trust(llm_returns, own_returns, random_return):
-    """How far to follow the LLM: the probability, 0..1, that its mean return is above the learner's recent one.
+    """How far to follow the LLM, 0..1: fully until the learner's own recent returns are better than its, and then as
+    far as that may be chance.
 
-    A good teacher is followed at once, since the learner counts as random until it has played. One that the learner
-    outdoes is dropped, however good or bad it is. One no better than a random policy is never followed.
-    (Normal approximation to the difference of the two sample means, by its standard error: Welch 1947.)
+    A good teacher is followed at once, since the learner counts as random until it has played. A bad one is dropped as
+    the learner outdoes it, and so is a good one. One no better than a random policy is never followed.
+    (Chance: the two-sided p-value of the difference of the sample means, by its standard error; Welch 1947, with a
+    normal distribution.)
     """
     llm, own = np.mean(llm_returns), np.mean(own_returns)
     if llm <= random_return:
         return 0.0
-    error = math.hypot(
-        np.std(llm_returns) / math.sqrt(len(llm_returns)), np.std(own_returns) / math.sqrt(len(own_returns))
-    )
-    return NormalDist(own, error or 1e-9).cdf(llm)
+    errors = np.std(llm_returns) / math.sqrt(len(llm_returns)), np.std(own_returns) / math.sqrt(len(own_returns))
+    return min(1.0, 2 * NormalDist(own, math.hypot(*errors) or 1e-9).cdf(llm))
 
 
 def run(environment, method, seed, settings, llm_episodes=(), progress=lambda returns: None):
@@ -129,12 +128,14 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
 
     followed = weight()
     alpha = settings.conservatism if method.conservative else 0.0
-    replay = ReplayBuffer(settings.buffer_size, transitions(data, env))
+    replay = ReplayBuffer(settings.buffer_size, env.observation_space)
+    for transition in transitions(data):
+        replay.add(*transition, from_llm=True)
     if method.pretrain and followed:
         for _ in range(settings.pretrain_steps):
             agent.learn(replay.sample(settings.batch_size, 1.0, replay_rng), alpha * followed)
     if not method.keep:
-        replay = ReplayBuffer(settings.buffer_size, transitions([], env))
+        replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
     observation, own_return, step = env.reset()[0], 0.0, 0
@@ -160,25 +161,12 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
             agent.learn(batch, alpha * followed * fading)
 
 
-def transitions(episodes, env):
-    """The transitions of all `episodes` as one Batch, in order. Only a terminated episode ends in a terminal state."""
-    shape, dtype = env.observation_space.shape, env.observation_space.dtype
-    columns = Batch(
-        observations=np.zeros((0, *shape), dtype),
-        actions=np.zeros(0, np.int64),
-        rewards=np.zeros(0, np.float32),
-        next_observations=np.zeros((0, *shape), dtype),
-        terminated=np.zeros(0, bool),
-        from_llm=np.zeros(0, bool),
-    )
+def transitions(episodes):
+    """Each (s, a, r, s', terminated) of `episodes`. A time limit makes no state terminal."""
     for e in episodes:
-        T = len(e.actions)
-        last = np.arange(T) == T - 1
-        parts = Batch(
-            e.observations[:-1], e.actions, e.rewards, e.observations[1:], last & e.terminated, np.ones(T, bool)
-        )
-        columns = Batch(*(np.concatenate([c, p]).astype(c.dtype) for c, p in zip(columns, parts)))
-    return columns
+        last = len(e.actions) - 1
+        for t, (a, r) in enumerate(zip(e.actions, e.rewards)):
+            yield e.observations[t], a, r, e.observations[t + 1], e.terminated and t == last
 
 
 def evaluate(agent, envs):
@@ -268,9 +256,8 @@ def llm_episodes(options, environment):
     """The name of the model and its episodes: played now, if a server is named, and from the rollout file otherwise."""
     folder, n = Path(__file__).parent / "rollouts", options.llm_episodes
     if options.model or options.base_url:
-        file_name = re.sub(r"[^\w.-]+", "-", f"{options.env}-{options.model}.jsonl")
-        path = options.rollouts or folder / file_name
-        header, episodes = ask_server(options, environment, path)
+        path = options.rollouts or folder / re.sub(r"[^\w.-]+", "-", f"{options.env}-{options.model}.jsonl")
+        header, episodes = ask_server(environment, path, options, terminal.status)
     else:
         path = options.rollouts or folder / f"{options.env}.jsonl"
         if not path.is_file():
@@ -281,34 +268,6 @@ def llm_episodes(options, environment):
     mean, where = np.mean([episode.total for episode in episodes[:n]]), os.path.relpath(path)
     print(f"{options.env}: {n} episodes by {header.get('model')}, mean return {mean:.2f} ({where})")
     return header.get("model"), episodes[:n]
-
-
-def ask_server(options, environment, path):
-    """Collects from the server and says what it cost; returns the (header, episodes) of the rollout file."""
-    if options.votes > 1 and options.temperature == 0:
-        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
-    url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    client = ChatClient(url, options.model, options.temperature, options.max_tokens, options.concurrency)
-    if not options.model:
-        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
-    player = Player(client, environment, options.votes)
-    try:
-        header, episodes = collect(
-            player, options.env, path, options.llm_episodes, options.concurrency, terminal.status
-        )
-    except ServerError as error:
-        if path.exists():
-            error = f"{error}. What ended is kept in {path}; the same command goes on from there"
-        raise ServerError(error) from None
-    terminal.status()
-    if player.invalid_replies > player.replies / 2:
-        print(
-            f"warning: {player.invalid_replies} of {player.replies} replies name no action: {options.model} does not "
-            "understand the game, and plays at random",
-            file=sys.stderr,
-        )
-    print(", ".join(f"{header.get(name, 0):,} {name.replace('_', ' ')}" for name in COSTS))
-    return header, episodes
 
 
 def result(options, environment, settings, name, seed, model, episodes):

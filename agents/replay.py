@@ -21,39 +21,52 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """At most `capacity` transitions: those of `kept`, a Batch, for good, then the newest of those added."""
+    """At most `capacity` transitions: first the LLM's, all of them, then the newest of the learner's own.
 
-    def __init__(self, capacity, kept):
-        """Raises ValueError if `kept` leaves no room."""
-        self.kept, self.capacity, self.added = len(kept.actions), capacity, 0
-        if self.kept >= capacity:
-            raise ValueError(f"a buffer of {capacity} transitions has no room beside {self.kept} kept ones")
-        self.columns = Batch(*(np.zeros((capacity, *column.shape[1:]), column.dtype) for column in kept))
-        for column, values in zip(self.columns, kept):
-            column[: self.kept] = values
+    observation_space: a gymnasium.Space, for the shape and dtype of an observation. from_llm: how many are the LLM's.
+    """
+
+    def __init__(self, capacity, observation_space):
+        rows, (shape, dtype) = capacity, (observation_space.shape, observation_space.dtype)
+        observations, next_observations = np.zeros((2, rows, *shape), dtype)
+        actions, rewards = np.zeros(rows, np.int64), np.zeros(rows, np.float32)
+        terminated, from_llm = np.zeros((2, rows), bool)
+        self.columns = Batch(observations, actions, rewards, next_observations, terminated, from_llm)
+        self.capacity, self.from_llm, self.added = capacity, 0, 0
 
     @property
-    def online(self):
-        """The number of the learner's own transitions."""
-        return min(self.added, self.capacity - self.kept)
+    def own(self):
+        """How many are the learner's own."""
+        return min(self.added, self.capacity - self.from_llm)
 
     def __len__(self):
-        return self.kept + self.online
+        return self.from_llm + self.own
 
-    def add(self, observation, action, reward, next_observation, terminated):
-        """Adds a transition of the learner's own, in place of the oldest of them if there is no room."""
-        row = self.kept + self.added % (self.capacity - self.kept)
-        self.added += 1
-        for column, value in zip(self.columns, (observation, action, reward, next_observation, terminated, False)):
+    def add(self, observation, action, reward, next_observation, terminated, from_llm=False):
+        """Adds a transition: one of the LLM's for good, one of the learner's in place of its oldest if need be.
+
+        Raises ValueError for one of the LLM's if it comes after the learner's first, or leaves no room for any.
+        """
+        if from_llm:
+            if self.added or self.from_llm == self.capacity - 1:
+                raise ValueError(f"a buffer of {self.capacity} has no room for one more of the LLM's transitions")
+            row, self.from_llm = self.from_llm, self.from_llm + 1
+        else:
+            row, self.added = self.from_llm + self.added % (self.capacity - self.from_llm), self.added + 1
+        transition = observation, action, reward, next_observation, terminated, from_llm
+        for column, value in zip(self.columns, transition):
             column[row] = value
 
     def sample(self, size, llm_share, rng):
-        """A Batch of `size` drawn with replacement: round(size llm_share) from those kept, the rest from the learner's
-        own, or all of it from one of the two while the other is empty. Raises ValueError if both are."""
+        """A Batch of `size` transitions, drawn with replacement by the numpy.random.Generator `rng`.
+
+        round(size llm_share) are the LLM's, first, and the rest the learner's own; while there are none of one kind,
+        all are of the other. Raises ValueError if there are none at all.
+        """
         if not len(self):
             raise ValueError("an empty buffer has nothing to sample")
-        from_kept = round(size * llm_share) if self.online and self.kept else size * (self.kept > 0)
+        n_llm = round(size * llm_share) if self.own and self.from_llm else size * (self.from_llm > 0)
         rows = np.empty(size, np.int64)
-        rows[:from_kept] = rng.integers(self.kept or 1, size=from_kept)
-        rows[from_kept:] = rng.integers(self.kept, len(self) + (from_kept == size), size=size - from_kept)
+        rows[:n_llm] = rng.integers(max(self.from_llm, 1), size=n_llm)
+        rows[n_llm:] = rng.integers(self.from_llm, max(len(self), self.from_llm + 1), size=size - n_llm)
         return Batch(*(column[rows] for column in self.columns))

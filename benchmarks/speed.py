@@ -42,9 +42,7 @@ def collection(delay=0.05, repeats=3):
     together, alone, own = np.median(together), np.median(alone), np.median(own)
     longest = alone * steps.max() / steps.sum()
     print(f"collection, {delay * 1000:.0f} ms an answer, {steps.sum()} requests in ten episodes")
-    print(
-        f"  one episode after another {alone:.2f} s, side by side {together:.2f} s: {alone / together:.1f} times as fast"
-    )
+    print(f"  one after another {alone:.2f} s, side by side {together:.2f} s: {alone / together:.1f} times as fast")
     print(f"  side by side, over the longest episode alone: {together / longest:.2f}")
     print(f"  beyond the server's delay: {own * 1000:.2f} ms a request")
 

@@ -1,11 +1,14 @@
 """The replay buffer, against a plain list of what was put in."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.replay import Batch, ReplayBuffer
+
+PLANE = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
 
 def batch(first, n, from_llm=True):
@@ -23,10 +26,11 @@ def batch(first, n, from_llm=True):
 
 def filled(capacity, kept, added):
     """A buffer with transitions 0..kept-1 for good and then transitions kept..kept+added-1 of the learner's own."""
-    replay = ReplayBuffer(capacity, batch(0, kept))
-    own = batch(kept, added)
-    for k in range(added):
-        replay.add(own.observations[k], own.actions[k], own.rewards[k], own.next_observations[k], own.terminated[k])
+    replay = ReplayBuffer(capacity, PLANE)
+    for transition in zip(*batch(0, kept)[:5]):
+        replay.add(*transition, from_llm=True)
+    for transition in zip(*batch(kept, added)[:5]):
+        replay.add(*transition)
     return replay
 
 
@@ -90,9 +94,10 @@ def test_an_empty_buffer_says_so():
         filled(5, 0, 0).sample(4, 0.5, np.random.default_rng(0))
 
 
-def test_kept_transitions_must_leave_room():
+@pytest.mark.parametrize(("kept", "added"), [(4, 0), (2, 1)])
+def test_llm_transitions_must_come_first_and_leave_room(kept, added):
     with pytest.raises(ValueError, match="no room"):
-        ReplayBuffer(5, batch(0, 5))
+        filled(5, kept, added).add(*(column[0] for column in batch(9, 1)[:5]), from_llm=True)
 
 
 def test_a_drawn_batch_is_a_copy():
