@@ -7,7 +7,6 @@
 `run` is these three phases, for every method: a method is a row of METHODS. The command line stands below it.
 """
 
-import argparse
 import json
 import math
 import os
@@ -182,55 +181,8 @@ def evaluate(agent, envs):
     return total / len(envs)
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise ValueError(f"{message}; see --help")
-
-
-def whole(least):
-    def parse(text):
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
-        return int(text)
-
-    return parse
-
-
-def weight(text):
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
-    return value
-
-
-def parse(arguments):
-    defaults = Settings._field_defaults
-    parser = Parser(prog="loro.py", description="LORO: an LLM plays a few episodes, a learner goes on from them.")
-    add = parser.add_argument
-    add("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
-    add("--method", nargs="+", choices=METHODS, default=["loro", "online"], help="one or more (loro online)")
-    add("--seed", type=whole(0), default=0, help="the first seed (%(default)s)")
-    add("--seeds", type=whole(1), default=1, help="how many seeds (%(default)s)")
-    add("--evaluations", type=whole(1), help="budget of a run (the paper's, by environment)")
-    add("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
-    add("--llm-episodes", type=whole(1), default=defaults["llm_episodes"], help="how many of them (%(default)s)")
-    add("--pretrain-steps", type=whole(0), default=defaults["pretrain_steps"], help="updates (%(default)s)")
-    add("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
-    add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
-    server = parser.add_argument_group("ask a server; its episodes are kept in --rollouts, or rollouts/ENV-MODEL.jsonl")
-    add = server.add_argument
-    add("--base-url", help="of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)")
-    add("--model", help="the name of one of its models")
-    add("--temperature", type=weight, default=0.0, help="0 for the likeliest answers (%(default)s)")
-    add("--concurrency", type=whole(1), default=10, help="episodes at once (%(default)s)")
-    add("--votes", type=whole(1), default=1, help="answers to each prompt, of which the majority acts (%(default)s)")
-    add("--reasoning", action="store_true", help="let the model think before it answers")
-    add("--max-tokens", type=whole(1), default=2048, help="the longest answer (%(default)s)")
-    return parser.parse_args(arguments)
-
-
 def main(arguments=None):
-    options = parse(arguments)
+    options = terminal.parse(arguments, METHODS, Settings._field_defaults)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(
         evaluations=options.evaluations or environment.evaluations,
@@ -248,7 +200,7 @@ def main(arguments=None):
         for seed in range(options.seed, options.seed + options.seeds):
             outcomes[name].append(result(options, environment, settings, name, seed, model, episodes))
     terminal.status()
-    show(environment, outcomes)
+    terminal.show(environment, outcomes)
     print(f"\nEach run is kept in {options.out / options.env}; the same command does not repeat it.")
 
 
@@ -313,19 +265,8 @@ def result(options, environment, settings, name, seed, model, episodes):
     return outcome
 
 
-def show(environment, outcomes):
-    """Prints the table of methods and, for a grid world, what the first seed of each would do in each cell."""
-    lines = terminal.table(
-        {name: np.array([o["returns"] for o in runs]) for name, runs in outcomes.items()}, environment.best_return
-    )
-    for name, runs in outcomes.items():
-        if "policy" in runs[0]:
-            lines += ["", f"{name}, seed {runs[0]['seed']}: the greedy policy"]
-            lines += terminal.arrows(environment.grid, environment.actions, runs[0]["policy"])
-    print("\n".join(lines))
-
-
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     try:
         main()
     except (ValueError, OSError) as error:
