@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 
 from envs_text import parse_action
-from episodes import play, read_rollouts, write_rollouts
+from episodes import check_writable, play, read_rollouts, write_rollouts
 from llm_client import ChatClient, ServerError
 
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
@@ -42,7 +42,10 @@ class Player:
             replies.append(answers if self.votes > 1 else answers[0])
             return rng.integers(env.action_space.n) if action is None else action
 
-        return play(env, act, seed)._replace(replies=replies)
+        try:
+            return play(env, act, seed)._replace(replies=replies)
+        finally:
+            env.close()
 
     def choose(self, sentence):
         """The action for an observation in words, None if the model names none in two tries; and the last replies."""
@@ -77,7 +80,7 @@ class Player:
                 answer.set_result(self.client.ask(messages))
             except Exception as error:
                 answer.set_exception(error)
-        return self.answers[key].result()
+        return self.answers[key].result()  # others wait here for the first
 
 
 def collect(player, env_name, path, episodes, concurrency=10, progress=lambda text: None):
@@ -90,51 +93,67 @@ def collect(player, env_name, path, episodes, concurrency=10, progress=lambda te
     client, environment = player.client, player.environment
     asked = {"env": env_name, "model": client.model, "system": environment.rules, "votes": player.votes}
     asked |= {"temperature": client.temperature, "max_tokens": client.max_tokens}
-    header, kept = {**asked, "recorded": str(date.today())}, []
+    header, kept = {**asked, "recorded": str(date.today())}, {}
     if path.exists():
-        header, kept = read_rollouts(path, env_name, environment.make())
+        header, recorded = read_rollouts(path, env_name, environment.make())
+        kept = {episode.seed: episode for episode in recorded}
         for name, value in asked.items():
             if header.get(name) != value:
-                raise ValueError(f"{path} holds episodes with another {name}; give --rollouts another file")
-    before, started = {name: header.get(name, 0) for name in COSTS}, time.perf_counter()
+                what = "other rules (--reasoning?)" if name == "system" else f"another {name}"
+                raise ValueError(f"{path} holds episodes with {what}; give --rollouts another file")
+        if None in kept:
+            raise ValueError(f"{path} holds episodes without seeds; give --rollouts another file")
+    check_writable(path)
+    before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
+    started, saved = time.perf_counter(), len(kept)
 
     def costs():
         now = (client.requests, client.tokens_in, client.tokens_out, player.invalid_replies)
         now += (round(time.perf_counter() - started, 2),)
         return {name: before[name] + cost for name, cost in zip(COSTS, now)}
 
+    def save():
+        nonlocal saved
+        if len(kept) > saved:
+            episodes = [kept[seed] for seed in sorted(kept.copy())]
+            header.update(costs())
+            write_rollouts(path, header, episodes)
+            saved = len(episodes)
+
+    missing = [seed for seed in range(episodes) if seed not in kept]
     seeds, ended = queue.SimpleQueue(), queue.SimpleQueue()
-    missing = sorted(set(range(episodes)) - {episode.seed for episode in kept})
     for seed in missing:
         seeds.put(seed)
 
     def work():
         try:
             while True:
-                ended.put(player.episode(seeds.get_nowait()))
+                seed = seeds.get_nowait()
+                kept[seed] = player.episode(seed)
+                ended.put(None)
         except queue.Empty:
             pass
         except Exception as error:
             ended.put(error)
 
+    player.stopped.clear()
+    goal = len(kept) + len(missing)
     for _ in range(min(concurrency, len(missing))):
         threading.Thread(target=work, daemon=True).start()  # a daemon does not hold up Ctrl-C
     try:
-        while missing:
-            progress(f"{env_name}: {len(kept)} of {episodes} episodes by {client.model}, {bill(costs())}")
+        while saved < goal:
+            progress(f"{env_name}: {len(kept)} of {goal} episodes by {client.model}, {bill(costs())}")
             try:
-                outcome = ended.get(timeout=0.2)
+                error = ended.get(timeout=0.2)
             except queue.Empty:
                 continue
-            if isinstance(outcome, Exception):
-                raise outcome
-            missing.remove(outcome.seed)
-            kept = sorted([*kept, outcome], key=lambda episode: episode.seed)
-            header |= costs()
-            write_rollouts(path, header, kept)
+            save()
+            if error:
+                raise error
     finally:
         player.stopped.set()
-    return header, kept
+        save()
+    return header, [kept[seed] for seed in sorted(kept)]
 
 
 def ask_server(environment, path, options, progress):
@@ -142,7 +161,8 @@ def ask_server(environment, path, options, progress):
     if options.votes > 1 and options.temperature == 0:
         raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
     url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    client = ChatClient(url, options.model, options.temperature, options.max_tokens, options.concurrency)
+    connections = min(options.concurrency, options.llm_episodes)
+    client = ChatClient(url, options.model, options.temperature, options.max_tokens, connections)
     if not options.model:
         raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
     player = Player(client, environment, options.votes)

@@ -24,7 +24,7 @@ class Environment(NamedTuple):
     actions: one word or phrase an action, in the order of their numbers.
     evaluations: the paper's budget. random_return, best_return: mean return of a random policy (measured) and the best
     attainable (exact or planned; None: unknown), by which trust and regret are measured.
-    reward_scale: rewards times this give action values of the order of 10; learners see rewards so.
+    reward_scale: what learners multiply rewards by, so that action values lie between 1 and 50 or so.
     low, high: the usual range of each number of a vector observation, which a network sees as -1..1; None for a table.
     grid: the rows of a grid world's map, one letter a state: H hole, C cliff, G goal.
     """
@@ -118,7 +118,7 @@ def cart_pole(name):
         """),
         describe=describe,
         actions=("left", "right"),
-        evaluations=150, random_return=22.0, best_return=200.0, reward_scale=0.15,
+        evaluations=150, random_return=22.4, best_return=200.0, reward_scale=0.15,
         low=(-2.4, -3.0, -0.21, -3.0), high=(2.4, 3.0, 0.21, 3.0),
     )
 
@@ -268,7 +268,7 @@ def find_environment(name, reasoning=False):
         environment = ENVIRONMENTS[name](name)
         return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
     problem = "has no description in words" if name in gym.registry else "is not an environment known here"
-    raise ValueError(f"{name} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
+    raise ValueError(f"{name!r} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
 
 
 def parse_action(reply, actions):
@@ -277,9 +277,9 @@ def parse_action(reply, actions):
     Reasoning in <think>...</think> is dropped. The last "Action: <number>" counts; else a reply that is one number;
     else a reply that names exactly one of `actions` by its word. Never a number from the middle of a sentence.
     """
-    answer = re.sub(r"<think>.*?(</think>|\Z)", " ", reply, flags=re.DOTALL | re.IGNORECASE)
+    answer = re.sub(r"<think>.*?</think>|^.*</think>|<think>.*", " ", reply, flags=re.DOTALL | re.IGNORECASE)
     numbers = {str(i): i for i in range(len(actions))}
-    marked = re.findall(r"\baction[ \t*_]*[:=][ \t*_]*([0-9]+)", answer, flags=re.IGNORECASE)
+    marked = re.findall(r"\baction[\s*_`]*[:=][\s*_`<(\[]*([0-9]+)(?!\.?[0-9])", answer, flags=re.IGNORECASE)
     if marked:
         return numbers.get(marked[-1])
     alone = answer.strip(" \t\r\n.,!*_`'\"()[]")

@@ -6,6 +6,7 @@ that damage is noticed wherever it is; files without them are read as well.
 
 import json
 import os
+import tempfile
 import zlib
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 FORMAT = "loro-rollouts-1"
-LARGEST = 1e30  # of any number in a file: float32 and sums of it stay finite
+LARGEST = 1e9  # of any number in a file; no environment comes near it
 
 
 class Episode(NamedTuple):
@@ -49,7 +50,8 @@ def play(env, act, seed):
         actions.append(action)
         rewards.append(float(reward))
     dtype = env.observation_space.dtype
-    return Episode(seed, np.array(observations, dtype), np.array(actions), np.array(rewards), terminated, truncated)
+    steps = np.array(observations, dtype), np.array(actions), np.array(rewards)
+    return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
 def write_whole(path, text):
@@ -57,10 +59,20 @@ def write_whole(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def check_writable(path):
+    """Raises OSError if the file cannot be written: better before the work than after it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def write_rollouts(path, header, episodes):
@@ -82,7 +94,7 @@ def read_rollouts(path, env_name, env):
 
     Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
     """
-    lines = path.read_bytes().splitlines()
+    lines = path.read_bytes().rstrip().splitlines()
     if not lines:
         raise ValueError(f"{path} is empty; give a rollout file")
     records, number = [], 0

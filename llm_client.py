@@ -8,8 +8,18 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import DecodeError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
-RETRY = Retry(
+
+class PatientRetry(Retry):
+    """Waits as long as the server asks for, but for a minute at most."""
+
+    def get_retry_after(self, response):
+        seconds = super().get_retry_after(response)
+        return seconds and min(seconds, 60)
+
+
+RETRY = PatientRetry(
     total=8,
+    connect=5,
     allowed_methods=None,  # POST as well: to ask twice does no harm
     status_forcelist=(408, 429, 500, 502, 503, 504, 529),
     raise_on_status=False,
@@ -49,7 +59,7 @@ class ChatClient:
 
     base_url: up to and including /v1. The key is the environment's OPENAI_API_KEY. temperature: 0 for the likeliest
     answer. max_tokens: the longest answer. connections: how many are kept open. timeout: seconds to connect, and to
-    wait for an answer. retry: a urllib3 Retry. Raises ServerError if base_url is no URL.
+    wait for an answer. retry: a urllib3 Retry. Raises ServerError if the key cannot be one.
 
     `requests`, `tokens_in`, `tokens_out`: what it has cost so far; the tokens as the server counts them.
     """
@@ -57,14 +67,15 @@ class ChatClient:
     def __init__(
         self, base_url, model, temperature=0.0, max_tokens=2048, connections=10, timeout=(5, 300), retry=RETRY
     ):
-        if not base_url.startswith(("http://", "https://")):
-            raise ServerError(f"{base_url!r} is not a server; give --base-url, such as http://localhost:11434/v1")
         self.base_url, self.model = base_url.rstrip("/"), model
         self.temperature, self.max_tokens = temperature, max_tokens
         self.timeout, self.retry, self.lock = timeout, retry, threading.Lock()
         self.requests = self.tokens_in = self.tokens_out = 0
         self.session = requests.Session()
-        self.session.auth = Bearer(os.environ.get("OPENAI_API_KEY", "").strip())
+        key = os.environ.get("OPENAI_API_KEY", "").strip()
+        if not key.isascii() or not key.isprintable():
+            raise ServerError("OPENAI_API_KEY holds characters that no key has; set it anew")
+        self.session.auth = Bearer(key)
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
 
@@ -99,6 +110,8 @@ class ChatClient:
             return []
 
     def _send(self, method, path, **options):
+        if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
+            raise ServerError("give --base-url a server, such as http://localhost:11434/v1, without a password in it")
         try:
             response = self.session.request(
                 method, self.base_url + path, timeout=self.timeout, allow_redirects=False, **options
@@ -106,7 +119,8 @@ class ChatClient:
         except requests.RequestException as error:
             if error.args and isinstance(error.args[0], (ProtocolError, ReadTimeoutError, DecodeError)):
                 raise UnusableAnswer("it breaks off") from None
-            said = self.session.auth.hide(error)
+            reason = getattr(error.args[0] if error.args else error, "reason", error)
+            said = self.session.auth.hide(str(reason).rpartition(": ")[2])
             raise ServerError(f"{self.base_url} cannot be reached: {said}; is the server running?") from None
         with self.lock:
             self.requests += 1 + len(response.raw.retries.history)
@@ -114,17 +128,18 @@ class ChatClient:
 
     def _content(self, response):
         """The text of a chat completion; raises UnusableAnswer if it holds none, ServerError after a refusal."""
-        if not response.ok:
+        if response.status_code != 200:
             raise ServerError(self._refusal(response))
         try:
             answer = response.json()
             content = answer["choices"][0]["message"]["content"]
-            usage = answer.get("usage") or {}
-            tokens = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (ValueError, KeyError, IndexError, TypeError):
             raise UnusableAnswer("it is not a chat completion") from None
-        with self.lock:
-            self.tokens_in, self.tokens_out = self.tokens_in + tokens[0], self.tokens_out + tokens[1]
+        usage = answer.get("usage")
+        for name, tokens in usage.items() if isinstance(usage, dict) else ():
+            with self.lock:
+                self.tokens_in += tokens if name == "prompt_tokens" and isinstance(tokens, int) else 0
+                self.tokens_out += tokens if name == "completion_tokens" and isinstance(tokens, int) else 0
         if not isinstance(content, str) or not content.strip():
             raise UnusableAnswer("it is empty (a model that thinks may need more --max-tokens)")
         return content
@@ -135,6 +150,7 @@ class ChatClient:
             reason = response.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
             reason = response.text
+        reason = response.headers.get("Location", reason)  # of a redirect
         said = f"{self.base_url} answers {response.status_code}: {self.session.auth.hide(reason)}"
         if response.status_code in (401, 403):
             return f"{said}; set OPENAI_API_KEY to a key that it accepts"

@@ -27,7 +27,10 @@ from agents import make_agent
 from agents.replay import ReplayBuffer
 from collect import ask_server
 from envs_text import find_environment
-from episodes import crc32, play, read_rollouts, record_of, write_whole
+from episodes import check_writable, crc32, play, read_rollouts, record_of, write_whole
+
+FOLDER = Path(__file__).parent
+SOURCES = [FOLDER / "loro.py", FOLDER / "envs_text.py", *sorted(FOLDER.glob("agents/*.py"))]  # what a result depends on
 
 
 class Method(NamedTuple):
@@ -72,19 +75,23 @@ class Settings(NamedTuple):
 
 
 def trust(llm_returns, own_returns, random_return):
-    """How far to follow the LLM, 0..1: fully until the learner's own recent returns are better than its, and then as
-    far as that may be chance.
+    """How far to follow the LLM, 0..1: as surely as it beats a random policy, and until the learner beats it.
 
     A good teacher is followed at once, since the learner counts as random until it has played. A bad one is dropped as
-    the learner outdoes it, and so is a good one. One no better than a random policy is never followed.
-    (Chance: the two-sided p-value of the difference of the sample means, by its standard error; Welch 1947, with a
-    normal distribution.)
+    soon as the learner clearly outdoes it, and so is a good one. One no better than random is never followed.
     """
-    llm, own = np.mean(llm_returns), np.mean(own_returns)
-    if llm <= random_return:
-        return 0.0
-    errors = np.std(llm_returns) / math.sqrt(len(llm_returns)), np.std(own_returns) / math.sqrt(len(own_returns))
-    return min(1.0, 2 * NormalDist(own, math.hypot(*errors) or 1e-9).cdf(llm))
+    beats_random = max(0.0, 2 * probability_above(llm_returns, [random_return]) - 1)
+    not_outdone = min(1.0, 2 * probability_above(llm_returns, own_returns))
+    return beats_random * not_outdone
+
+
+def probability_above(a, b):
+    """Phi(z) for z = (mean(a) - mean(b)) / standard error: Welch's statistic (1947), taken as normal. 1/2 if equal.
+
+    a, b: sequences of floats; one of a single number counts as exact.
+    """
+    errors = [np.std(x, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else 0.0 for x in (a, b)]
+    return NormalDist(np.mean(b), math.hypot(*errors) or 1e-9).cdf(np.mean(a))
 
 
 def run(environment, method, seed, settings, llm_episodes=(), progress=lambda returns: None):
@@ -144,8 +151,9 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
         if len(returns) == settings.evaluations:
             return returns, agent
         for _ in range(settings.steps_per_evaluation):
-            # Explore at random at first, but only as far as there is nobody to follow.
-            epsilon = max(settings.epsilon, (1 - followed) * (1 - step / settings.epsilon_steps))
+            # Explore at random at first, but for a teacher who has earned trust.
+            exploration = (1 - followed * method.trust) * (1 - step / settings.epsilon_steps)
+            epsilon = max(settings.epsilon, exploration)
             action = act(observation, epsilon, act_rng)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
@@ -175,7 +183,7 @@ def evaluate(agent, envs):
     while playing:
         for i, action in zip(list(playing), agent.act(np.array([observations[i] for i in playing]))):
             observations[i], reward, terminated, truncated, _ = envs[i].step(int(action))
-            total += reward
+            total += float(reward)
             if terminated or truncated:
                 playing.remove(i)
     return total / len(envs)
@@ -190,7 +198,8 @@ def main(arguments=None):
         pretrain_steps=options.pretrain_steps,
         conservatism=options.conservatism,
     )
-    if settings.evaluations <= settings.llm_episodes:
+    plays_on = any(METHODS[name].data and METHODS[name].learn for name in options.method)
+    if plays_on and settings.evaluations <= settings.llm_episodes:
         raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
     model, episodes = None, []
     if any(METHODS[name].data == "llm" for name in options.method):
@@ -206,14 +215,14 @@ def main(arguments=None):
 
 def llm_episodes(options, environment):
     """The name of the model and its episodes: played now, if a server is named, and from the rollout file otherwise."""
-    folder, n = Path(__file__).parent / "rollouts", options.llm_episodes
+    folder, n = FOLDER / "rollouts", options.llm_episodes
     if options.model or options.base_url:
         path = options.rollouts or folder / re.sub(r"[^\w.-]+", "-", f"{options.env}-{options.model}.jsonl")
         header, episodes = ask_server(environment, path, options, terminal.status)
     else:
         path = options.rollouts or folder / f"{options.env}.jsonl"
         if not path.is_file():
-            raise ValueError(f"there is no {path}; give --rollouts a file, or ask a server with --base-url and --model")
+            raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model")
         header, episodes = read_rollouts(path, options.env, environment.make())
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
@@ -231,17 +240,21 @@ def result(options, environment, settings, name, seed, model, episodes):
     config = {**settings._asdict(), **method._asdict()}
     if method.data == "llm":
         config["rollouts"] = crc32([record_of(episode) for episode in episodes])
+    config["code"] = crc32([source.read_text(encoding="utf-8") for source in SOURCES])
     path = options.out / options.env / f"{name}-{seed}.json"
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            if found["config"] == config:
-                return found
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path} is not a result file; move it away") from None
-        raise ValueError(f"{path} was made with other settings or rollouts; give another --out")
-    write_whole(path.with_suffix(".try"), "")  # a folder that cannot be written shows now, not after the work
-    path.with_suffix(".try").unlink()
+            complete = len(found["returns"]) == settings.evaluations and np.isfinite(found["returns"]).all()
+            same = found["config"] == config
+        except (ValueError, KeyError, TypeError, RecursionError):
+            complete = False
+        if not complete:
+            raise ValueError(f"{path} is not a whole result file; move it away")
+        if not same:
+            raise ValueError(f"{path} was made with other settings, rollouts or code; give another --out")
+        return found
+    check_writable(path)
 
     def progress(returns):
         terminal.status(f"{options.env} {name} seed {seed}: evaluation {len(returns)} of {settings.evaluations}")

@@ -18,22 +18,22 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see --help")
 
 
-def whole(least):
-    """The type of an option that takes a whole number, from `least` up."""
+def whole(least, most=1_000_000):
+    """The type of an option that takes a whole number, from `least` to `most`."""
 
     def parse(text):
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        if not text.isdecimal() or len(text) > 9 or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
 
 
 def weight(text):
-    """The type of an option that takes a finite number, from 0 up."""
+    """The type of an option that takes a number, from 0 to 1000."""
     value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    if not 0 <= value <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
     return value
 
 
@@ -84,11 +84,13 @@ def table(results, best_return):
     """
     means = np.array([returns.mean(0) for returns in results.values()])
     low, high = np.quantile(means, [0.05, 1])  # one fall off a cliff should not flatten the rest
-    lines = [f"{'method':<12} {'cumulative reward':>17} {'regret':>9}   return per evaluation, {low:.4g} to {high:.4g}"]
+    head = f"{'method':<12} {'cumulative reward':>17} {'mean':>9} {'regret':>9}"
+    lines = [f"{head}   return per evaluation, {low:.4g} to {high:.4g}"]
     for method, returns in results.items():
         total = returns.sum(1).mean()
         regret = "unknown" if best_return is None else f"{best_return * returns.shape[1] - total:,.1f}"
-        lines.append(f"{method:<12} {total:>17,.1f} {regret:>9}   {curve(returns.mean(0), low, high)}")
+        mean = total / returns.shape[1]
+        lines.append(f"{method:<12} {total:>17,.1f} {mean:>9,.2f} {regret:>9}   {curve(returns.mean(0), low, high)}")
     return lines
 
 

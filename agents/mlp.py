@@ -15,7 +15,7 @@ class MLP:
 
     def __init__(self, sizes, rng, layer_norm=True, dtype=np.float32):
         """sizes: units per layer, inputs first. rng: the numpy.random.Generator of the first weights and biases,
-        uniform in -1/sqrt(n)..1/sqrt(n) for n inputs (LeCun et al. 1998). layer_norm: False leaves y = z."""
+        uniform in -1/sqrt(n)..1/sqrt(n) for n inputs (Glorot & Bengio 2010, eq. 1). layer_norm: False leaves y = z."""
         self.shapes, self.layer_norm = list(pairwise(sizes)), layer_norm
         self.parameters = np.concatenate([rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]).astype(
             dtype

@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, fault, messages):
         text = self.server.reply(messages)
         message = {"content": text} if isinstance(text, str) else text
-        good = {"choices": [{"message": message}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+        good = {"choices": [{"message": message}], "usage": self.server.usage}
         bodies = {
             "not json": "<html>",
             "no choices": json.dumps({"choices": []}),
@@ -82,6 +82,7 @@ class ChatServer(ThreadingHTTPServer):
         self.reply, self.fault, self.delay = reply, fault, delay
         self.lock, self.quiet = threading.Lock(), threading.Event()
         self.asked, self.keys, self.connections, self.in_flight, self.peak = [], [], 0, 0, 0
+        self.usage = {"prompt_tokens": 7, "completion_tokens": 1}
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def __enter__(self):

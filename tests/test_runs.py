@@ -135,7 +135,7 @@ def test_a_finished_run_is_not_run_again_and_other_settings_do_not_replace_it(tm
     assert other.returncode == 2 and "other settings" in other.stderr and path.read_bytes() == before
     path.write_bytes(before[:50])
     damaged = command(*one)
-    assert damaged.returncode == 2 and "not a result file" in damaged.stderr and path.read_bytes() == before[:50]
+    assert damaged.returncode == 2 and "not a whole result file" in damaged.stderr and path.read_bytes() == before[:50]
 
 
 def test_the_same_seed_gives_the_same_result_file(tmp_path):
@@ -158,21 +158,21 @@ EPISODE = {"observations": [0, 4], "actions": [1], "rewards": [0.0], "terminated
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--env", "Nonsense-v0"], "Nonsense-v0 is not an environment"),
-        (["--env", "Taxi-v4"], "Taxi-v4 has no description"),
+        (["--env", "Nonsense-v0"], "'Nonsense-v0' is not an environment"),
+        (["--env", "Taxi-v4"], "'Taxi-v4' has no description"),
         ([], "--env"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
         (["--env", "FrozenLake-v1", "--evaluations", "10"], "leaves none after"),
-        (["--env", "FrozenLake-v1", "--evaluations", "0"], "not a whole number from 1 up"),
-        (["--env", "FrozenLake-v1", "--seeds", "0"], "not a whole number from 1 up"),
+        (["--env", "FrozenLake-v1", "--evaluations", "0"], "not a whole number from 1 to"),
+        (["--env", "FrozenLake-v1", "--seeds", "0"], "not a whole number from 1 to"),
         (["--env", "FrozenLake-v1", "--seeds", "-1"], "not a whole number"),
         (["--env", "FrozenLake-v1", "--seed", "-1"], "not a whole number"),
         (["--env", "FrozenLake-v1", "--llm-episodes", "11"], "holds 10 episodes"),
         (["--env", "FrozenLake-v1", "--llm-episodes", "-3"], "not a whole number"),
         (["--env", "FrozenLake-v1", "--pretrain-steps", "-3"], "not a whole number"),
         (["--env", "FrozenLake-v1", "--pretrain-steps", "many"], "not a whole number"),
-        (["--env", "FrozenLake-v1", "--conservatism", "-0.1"], "not a number from 0 up"),
-        (["--env", "FrozenLake-v1", "--conservatism", "nan"], "not a number from 0 up"),
+        (["--env", "FrozenLake-v1", "--conservatism", "-0.1"], "not a number from 0 to"),
+        (["--env", "FrozenLake-v1", "--conservatism", "nan"], "not a number from 0 to"),
         (["--env", "FrozenLake-v1", "--rollouts", "missing.jsonl"], "missing.jsonl"),
         (
             ["--env", "FrozenLake-v1", "--rollouts", str(ROOT / "rollouts" / "CartPole-v1.jsonl")],
@@ -215,6 +215,8 @@ def test_trust_is_earned_and_lost():
     start = [random_return] * 10
     assert loro.trust(good, start, random_return) == 1
     assert loro.trust(bad, start, random_return) > 0.9
+    assert loro.trust([22.0] * 9 + [27.0], start, random_return) < 0.5  # no more than luck
+    assert loro.trust([1.0], [0.0], 0.5) == 1  # a single episode is taken at its word
     assert loro.trust(good, [200.0] * 10, random_return) == 1
     assert loro.trust(bad, [150.0] * 10, random_return) < 0.001
     assert loro.trust([-200.0] * 10, [-200.0] * 10, -200.0) == 0

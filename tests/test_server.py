@@ -143,9 +143,11 @@ def test_the_environment_names_the_server_and_a_missing_model_is_asked_for(tmp_p
             tmp_path,
         ]
         assert command(*arguments, "--model", "small", OPENAI_BASE_URL=server.url).returncode == 0
+        assert command(*arguments, "--model", "small", OPENAI_BASE_URL="").returncode == 0  # all is there already
         done = command(*arguments, "--base-url", server.url)
         assert done.returncode == 2 and "--model one of: small, large" in done.stderr
-    assert "--base-url" in command(*arguments, "--model", "small", OPENAI_BASE_URL="").stderr
+    none = ["--rollouts", tmp_path / "none.jsonl"]
+    assert "give --base-url" in command(*arguments, *none, "--model", "small", OPENAI_BASE_URL="").stderr
     assert "--temperature above 0" in command(*arguments, "--base-url", server.url, "--model", "m", "--votes", 3).stderr
 
 
@@ -301,3 +303,50 @@ def test_what_is_no_url_is_refused(url):
     with pytest.raises(ServerError) as error:
         ChatClient(url, "small", retry=AT_ONCE).ask([])
     assert "\n" not in str(error.value)
+
+
+def test_a_redirect_is_named_and_not_followed():
+    with ChatServer(fault=lambda number: "302") as server:
+        with pytest.raises(ServerError, match="answers 302"):
+            hello(server)
+        assert len(server.asked) == 1
+
+
+def test_tokens_that_are_no_numbers_do_no_harm():
+    with ChatServer() as server:
+        one = client(server)
+        server.usage = {"prompt_tokens": "7", "completion_tokens": None}
+        assert one.ask([]) == "0" and (one.tokens_in, one.tokens_out) == (0, 0)
+        server.usage = ["odd"]
+        assert one.ask([]) == "0"
+
+
+def test_what_ended_while_another_failed_is_kept(tmp_path):
+    ended = threading.Event()
+
+    class Half(Player):
+        def episode(self, seed):
+            if seed == 0:
+                assert ended.wait(10)
+                raise ServerError("gone")
+            episode = super().episode(seed)
+            ended.set()
+            return episode
+
+    with ChatServer(path_along_the_cliff) as server:
+        with pytest.raises(ServerError, match="gone"):
+            collect(Half(client(server, temperature=1.0), CLIFF), "CliffWalking-v1", tmp_path / "kept.jsonl", 2)
+        assert [episode.seed for episode in kept(tmp_path)[1]] == [1]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path):
+    (tmp_path / "file").write_text("")
+    with ChatServer() as server:
+        done = ask(server, tmp_path, "--rollouts", tmp_path / "file" / "kept.jsonl")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and not server.asked
+
+
+def test_a_key_that_cannot_be_one_is_not_shown(tmp_path):
+    with ChatServer() as server:
+        done = ask(server, tmp_path, OPENAI_API_KEY="sk-very\nsecret")
+        assert done.returncode == 2 and "OPENAI_API_KEY" in done.stderr and "secret" not in done.stderr

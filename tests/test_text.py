@@ -63,6 +63,9 @@ def test_every_action_round_trips_through_a_reply(name, environments):
             f"Action: 0\nNo, wait.\naction: {i}",
             f"<think>hm</think>\n\nAction: {i}",
             f"'{word}'",
+            f"Going {actions[0]} is dangerous.</think>\n{i}",
+            f"Action: <{i}>",
+            f"Action:\n`{i}`",
         ):
             assert parse_action(reply, actions) == i, reply
 
@@ -71,7 +74,8 @@ def test_every_action_round_trips_through_a_reply(name, environments):
     "reply",
     [
         "", "4", "-1", "1.5", "01", "left or right", "You are at row 3", "I move to column 2", "Action: 9", "leftover",
-        "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "<think>left</think>",
+        "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "Action: 1.5",
+        "<think>left</think>",
     ],
 )  # fmt: skip
 def test_what_names_no_action_or_more_than_one_is_invalid(reply):
@@ -151,5 +155,5 @@ def test_sentences_say_what_the_numbers_say(environments):
 
 @pytest.mark.parametrize(("name", "problem"), [("Taxi-v4", "no description"), ("Nonsense-v0", "not an environment")])
 def test_an_unknown_environment_is_named_with_the_choice(name, problem):
-    with pytest.raises(ValueError, match=f"{name} .*{problem}.*FrozenLake-v1"):
+    with pytest.raises(ValueError, match=f"'{name}' .*{problem}.*FrozenLake-v1"):
         find_environment(name)
