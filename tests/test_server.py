@@ -13,6 +13,7 @@ from chat_server import FAULTS, ChatServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_runs import ROOT, command
+from urllib3 import HTTPResponse
 
 from collect import Player, collect
 from envs_text import find_environment, parse_action
@@ -350,3 +351,9 @@ def test_a_key_that_cannot_be_one_is_not_shown(tmp_path):
     with ChatServer() as server:
         done = ask(server, tmp_path, OPENAI_API_KEY="sk-very\nsecret")
         assert done.returncode == 2 and "OPENAI_API_KEY" in done.stderr and "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(("asked_for", "waited"), [("3600", 60), ("2", 2), (None, None)])
+def test_a_server_may_ask_for_a_minute_at_most(asked_for, waited):
+    response = HTTPResponse(headers={} if asked_for is None else {"Retry-After": asked_for})
+    assert RETRY.get_retry_after(response) == waited
