@@ -105,6 +105,7 @@ def collect(player, env_name, path, episodes, concurrency=10, progress=lambda te
             raise ValueError(f"{path} holds episodes without seeds; give --rollouts another file")
     check_writable(path)
     before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
+    header |= before
     started, saved = time.perf_counter(), len(kept)
 
     def costs():

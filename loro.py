@@ -148,7 +148,7 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
     while True:
         progress(returns)
         returns.append(evaluate(agent, test_envs))
-        if len(returns) == settings.evaluations:
+        if len(returns) >= settings.evaluations:
             return returns, agent
         for _ in range(settings.steps_per_evaluation):
             # Explore at random at first, but for a teacher who has earned trust.
