@@ -17,7 +17,7 @@ from urllib3 import HTTPResponse
 
 from collect import Player, collect
 from envs_text import find_environment, parse_action
-from episodes import read_rollouts
+from episodes import read_rollouts, write_rollouts
 from llm_client import RETRY, ChatClient, ServerError
 
 CLIFF, LAKE = find_environment("CliffWalking-v1"), find_environment("FrozenLake-v1")
@@ -357,3 +357,12 @@ def test_a_key_that_cannot_be_one_is_not_shown(tmp_path):
 def test_a_server_may_ask_for_a_minute_at_most(asked_for, waited):
     response = HTTPResponse(headers={} if asked_for is None else {"Retry-After": asked_for})
     assert RETRY.get_retry_after(response) == waited
+
+
+def test_a_file_without_seeds_cannot_be_gone_on_with(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        player = Player(client(server), CLIFF)
+        header, episodes = collect(player, "CliffWalking-v1", tmp_path / "kept.jsonl", 2)
+        write_rollouts(tmp_path / "kept.jsonl", header, [episode._replace(seed=None) for episode in episodes])
+        with pytest.raises(ValueError, match="without seeds"):
+            collect(player, "CliffWalking-v1", tmp_path / "kept.jsonl", 3)
