@@ -17,9 +17,8 @@ class MLP:
         """sizes: units per layer, inputs first. rng: the numpy.random.Generator of the first weights and biases,
         uniform in -1/sqrt(n)..1/sqrt(n) for n inputs (Glorot & Bengio 2010, eq. 1). layer_norm: False leaves y = z."""
         self.shapes, self.layer_norm = list(pairwise(sizes)), layer_norm
-        self.parameters = np.concatenate([rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]).astype(
-            dtype
-        )
+        first = [rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]
+        self.parameters = np.concatenate(first).astype(dtype)
         self.layers = self.views(self.parameters)
 
     def views(self, flat):
@@ -42,9 +41,7 @@ class MLP:
         self.saved = []
         for W, b in self.layers[:-1]:
             y, std = x @ W + b, None
-            if (
-                self.layer_norm
-            ):  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4, no gain, no bias
+            if self.layer_norm:  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4
                 m = y.shape[1]
                 y -= y.sum(1, keepdims=True) / m
                 std = np.sqrt(np.einsum("ij,ij->i", y, y) / m + 1e-5)[:, None]
