@@ -250,7 +250,7 @@ def pong(name):
 
 ENVIRONMENTS = {
     "FrozenLake-v1": partial(frozen_lake, random_return=0.014, best_return=0.744),
-    "FrozenLake8x8-v1": partial(frozen_lake, random_return=0.002, best_return=0.913),
+    "FrozenLake8x8-v1": partial(frozen_lake, random_return=0.001, best_return=0.913),
     "CliffWalking-v1": cliff_walking,
     "CartPole-v1": cart_pole,
     "MountainCar-v0": mountain_car,
