@@ -69,4 +69,4 @@ class ReplayBuffer:
         rows = np.empty(size, np.int64)
         rows[:n_llm] = rng.integers(max(self.from_llm, 1), size=n_llm)
         rows[n_llm:] = rng.integers(self.from_llm, max(len(self), self.from_llm + 1), size=size - n_llm)
-        return Batch(*(column[rows] for column in self.columns))
+        return Batch(*(column.take(rows, axis=0) for column in self.columns))
