@@ -42,6 +42,8 @@ class Method(NamedTuple):
     conservative: bool  # about actions that they do not contain?
     trust: bool  # Is their weight earned (see `trust`), or always 1?
     learn: bool = True  # or is their mean return all there is?
+    symmetric: bool = True  # Is half of each batch theirs, or as much as of the replay buffer?
+    layer_norm: bool = True  # in the network
 
 
 METHODS = {  #        data, pretrain, keep, conservative, trust
@@ -55,6 +57,12 @@ METHODS = {  #        data, pretrain, keep, conservative, trust
     "llm":         Method("llm",    False, False, False, False, learn=False),
     "random":      Method("random", False, False, False, False, learn=False),
 }  # fmt: skip
+METHODS |= {  # loro without one of its parts
+    "no-conservatism": METHODS["loro"]._replace(conservative=False),
+    "no-trust": METHODS["loro"]._replace(trust=False),
+    "no-symmetric-sampling": METHODS["loro"]._replace(symmetric=False),
+    "no-layer-norm": METHODS["loro"]._replace(layer_norm=False),
+}
 
 
 class Settings(NamedTuple):
@@ -107,7 +115,7 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
     test_envs = [environment.make() for _ in range(settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    agent = make_agent(env, agent_rng, environment.reward_scale, environment.low, environment.high)
+    agent = make_agent(env, agent_rng, environment.reward_scale, environment.low, environment.high, method.layer_norm)
 
     def act(observation, epsilon, rng):
         if rng.random() < epsilon:
@@ -164,7 +172,8 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
                 observation, own_return = env.reset()[0], 0.0
             # The more the learner has played itself, the less it needs to fear what the LLM has not tried.
             fading = len(data) / len(returns)
-            batch = replay.sample(settings.batch_size, settings.llm_share * followed, replay_rng)
+            share = settings.llm_share if method.symmetric else replay.from_llm / len(replay)
+            batch = replay.sample(settings.batch_size, share * followed, replay_rng)
             agent.learn(batch, alpha * followed * fading)
 
 
@@ -270,6 +279,7 @@ def result(options, environment, settings, name, seed, model, episodes):
         "returns": returns,
         "llm_episodes": settings.llm_episodes if method.data == "llm" else 0,
         "cumulative_reward": sum(returns),
+        "best_return": environment.best_return,
         "seconds": round(time.perf_counter() - started, 1),
     }
     if environment.grid and method.learn:

@@ -11,7 +11,8 @@ class DQN:
 
     low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
     numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. hidden: units per hidden
-    layer. tau: how far an update moves the target network.
+    layer. decay_steps: updates after which the learning rate is half of what it was. tau: how far an update moves the
+    target network.
     """
 
     def __init__(
@@ -22,7 +23,8 @@ class DQN:
         rng,
         reward_scale=1.0,
         hidden=(64, 64),
-        learning_rate=5e-4,
+        learning_rate=1e-3,
+        decay_steps=10_000,
         discount=0.99,
         tau=0.01,
         layer_norm=True,
@@ -30,7 +32,7 @@ class DQN:
         self.low, self.range = np.float32(low), np.float32(high) - np.float32(low)
         self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
         self.target = self.online.copy()
-        self.adam = Adam(self.online.parameters, learning_rate)
+        self.adam = Adam(self.online.parameters, learning_rate, decay_steps)
         self.reward_scale, self.discount, self.tau = reward_scale, discount, tau
 
     def scaled(self, observations):

@@ -81,19 +81,21 @@ class MLP:
 class Adam:
     """Adam (Kingma & Ba 2015, algorithm 1) on a flat vector, in place.
 
-    t counts the steps; m and v are the running means of the gradient g and of its square.
+    t counts the steps; m and v are the running means of the gradient g and of its square. The rate falls as
+    learning_rate / (1 + t / decay_steps), so that noise averages out in the end (Robbins & Monro 1951).
     """
 
-    def __init__(self, parameters, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        self.parameters, self.learning_rate = parameters, learning_rate
+    def __init__(self, parameters, learning_rate, decay_steps=math.inf, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        self.parameters, self.learning_rate, self.decay_steps = parameters, learning_rate, decay_steps
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.m, self.v, self.t = np.zeros_like(parameters), np.zeros_like(parameters), 0
 
     def step(self, g):
-        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon), with m' and v' as if not begun at 0."""
+        """parameters <- parameters - rate m' / (sqrt(v') + epsilon), with m' and v' as if not begun at 0."""
+        rate = self.learning_rate / (1 + self.t / self.decay_steps)
         self.t += 1
         self.m += (1 - self.beta1) * (g - self.m)
         self.v += (1 - self.beta2) * (g * g - self.v)
         # m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t), with the corrections taken out of the vectors.
         c1, c2 = 1 - self.beta1**self.t, math.sqrt(1 - self.beta2**self.t)
-        self.parameters -= self.learning_rate * c2 / c1 * self.m / (np.sqrt(self.v) + c2 * self.epsilon)
+        self.parameters -= rate * c2 / c1 * self.m / (np.sqrt(self.v) + c2 * self.epsilon)

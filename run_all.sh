@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The whole study: every environment, method and seed, on all cores, one thread a run; then the table and the figure.
+#
+#   ./run_all.sh           runs what $OUT lacks, so that a study that was stopped goes on where it was
+#   ./run_all.sh --list    prints the runs instead, one command a line, each of them safe to run twice
+#
+#   QUICK=1                a small slice, in about two minutes
+#   SEEDS="100 119"        the first seed and the last
+#   ROLLOUTS=FOLDER        another teacher: `loro` on that folder's ENV.jsonl files, beside the study
+#   OUT=results/study      where results go, one folder for each variant: main, tau-1, pretrain-0, ...
+set -euo pipefail
+cd "$(dirname "$0")"
+
+environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-v1 RepresentedPong-v0"
+methods="online loro loro-paper forget mix random-data own-data llm random"
+ablations="no-conservatism no-layer-norm no-symmetric-sampling no-trust"
+seeds=${SEEDS:-100 119} out=${OUT:-results/study} budget=
+if [[ -n ${QUICK:-} ]]; then
+    methods="online loro" ablations="" seeds=${SEEDS:-100 102} out=${OUT:-results/quick} budget=" --evaluations 50"
+fi
+
+run() { # VARIANT ENV METHOD SEED [OPTION ...]: one command
+    printf 'python loro.py --env %s --method %s --seed %s --out %q' "$2" "$3" "$4" "$out/$1"
+    printf '%s%s\n' "$budget" "${*:5}"
+}
+
+runs() {
+    for seed in $(seq $seeds); do
+        for env in $environments; do
+            if [[ -n ${ROLLOUTS:-} ]]; then
+                run "$(basename "$ROLLOUTS")" "$env" loro "$seed" "$(printf ' --rollouts %q' "$ROLLOUTS/$env.jsonl")"
+                continue
+            fi
+            for method in $methods; do run main "$env" "$method" "$seed"; done
+            # Pong takes longer than the other five together, and is left out of the ablations.
+            [[ -n $ablations && $env != RepresentedPong-v0 ]] || continue
+            for method in $ablations; do run main "$env" "$method" "$seed"; done
+            for tau in 1 3; do run "tau-$tau" "$env" loro "$seed" " --llm-episodes $tau"; done
+            for steps in 0 300 1000 3000; do run "pretrain-$steps" "$env" loro "$seed" " --pretrain-steps $steps"; done
+        done
+    done
+}
+
+[[ ${1:-} == --list ]] && { runs; exit; }
+[[ $# == 0 ]] || { echo "run_all.sh: unknown argument $1; there is only --list" >&2; exit 2; }
+
+# Each command is a run of its own and says nothing but its errors; awk counts those that are done.
+total=$(runs | wc -l) failed=0
+[[ -t 2 ]] && separator='\r' || separator='\n'
+runs | tr '\n' '\0' | xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c '$0 > /dev/null && echo done' |
+    awk -v total="$total" -v separator="$separator" '{ printf "%d of %d runs%s", NR, total, separator > "/dev/stderr" }' ||
+    failed=1
+[[ -t 2 ]] && echo >&2
+
+variants=()
+for variant in main ${ROLLOUTS:+"$(basename "$ROLLOUTS")"} tau-1 tau-3 pretrain-0 pretrain-300 pretrain-1000 pretrain-3000; do
+    [[ -d $out/$variant ]] && variants+=("$out/$variant")
+done
+python report.py "${variants[@]}" --figure "$out/figure.png" | tee "$out/table.md"
+[[ $failed == 0 ]] || { echo "run_all.sh: some runs failed, see above; the same command repeats them" >&2; exit 1; }
