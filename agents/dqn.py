@@ -11,8 +11,8 @@ class DQN:
 
     low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
     numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. hidden: units per hidden
-    layer. decay_steps: updates after which the learning rate is half of what it was. tau: how far an update moves the
-    target network.
+    layer. decay_steps: updates after which the learning rate is half of what it was. tau, tau_acting: how far an update
+    moves the target network, which values next observations, and the acting network, an average over a longer time.
     """
 
     def __init__(
@@ -26,25 +26,27 @@ class DQN:
         learning_rate=1e-3,
         decay_steps=10_000,
         discount=0.99,
-        tau=0.01,
+        tau=0.02,
+        tau_acting=0.005,
         layer_norm=True,
     ):
         self.low, self.range = np.float32(low), np.float32(high) - np.float32(low)
         self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
-        self.target = self.online.copy()
+        self.target, self.acting = self.online.copy(), self.online.copy()
         self.adam = Adam(self.online.parameters, learning_rate, decay_steps)
-        self.reward_scale, self.discount, self.tau = reward_scale, discount, tau
+        self.reward_scale, self.discount = reward_scale, discount
+        self.tau, self.tau_acting = tau, tau_acting
 
     def scaled(self, observations):
         return (observations - self.low) / self.range * 2 - 1
 
     def act(self, observations):
-        """The greedy actions (n,) at observations (n, d), by the target network: as the mean of the online network's
-        recent weights (Polyak & Juditsky 1992) it plays more steadily than the latest of them."""
-        return self.target.forward(self.scaled(observations)).argmax(1)
+        """The greedy actions (n,) at observations (n, d), by the acting network: the mean of recent weights plays more
+        steadily than the latest of them (Polyak & Juditsky 1992)."""
+        return self.acting.forward(self.scaled(observations)).argmax(1)
 
     def learn(self, batch, conservatism=0.0):
-        """One step of Adam on the loss of a Batch and one of the target network; returns the mean squared TD error."""
+        """One step of Adam on the loss of a Batch, and one of the averages; returns the mean squared TD error."""
         B = len(batch.actions)
         x = self.scaled(np.concatenate([batch.observations, batch.next_observations]))
         q = self.online.forward(x)
@@ -55,6 +57,7 @@ class DQN:
         targets = td_targets(batch, next_values, self.reward_scale, self.discount)
         gradient, error = loss_gradient(q[:B], targets, batch, conservatism, clip=1.0)
         self.adam.step(self.online.backward(gradient / B))
-        # Polyak averaging (Lillicrap et al. 2016): target <- target + tau (online - target)
-        self.target.parameters += self.tau * (self.online.parameters - self.target.parameters)
+        # Polyak averaging (Lillicrap et al. 2016): average <- average + tau (online - average)
+        for average, tau in (self.target, self.tau), (self.acting, self.tau_acting):
+            average.parameters += tau * (self.online.parameters - average.parameters)
         return float(np.mean(error**2))
