@@ -1,5 +1,7 @@
 """The network's gradients against finite differences, and Adam against the textbook, in float64."""
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,11 +77,11 @@ def test_weights_are_views_into_the_parameters_and_a_copy_has_its_own():
     assert np.shares_memory(twin.layers[0][0], twin.parameters)
 
 
-@given(st.integers(0, 2**32), st.integers(1, 30))
-def test_adam_agrees_with_the_textbook(seed, steps):
+@given(st.integers(0, 2**32), st.integers(1, 30), st.sampled_from([math.inf, 10]))
+def test_adam_agrees_with_the_textbook(seed, steps, decay_steps):
     rng = np.random.default_rng(seed)
     parameters = rng.normal(size=4)
-    adam, theta = Adam(parameters, 0.01), parameters.tolist()
+    adam, theta = Adam(parameters, 0.01, decay_steps), parameters.tolist()
     m, v = [0.0] * 4, [0.0] * 4
     for t in range(1, steps + 1):
         g = rng.normal(size=4)
@@ -87,17 +89,22 @@ def test_adam_agrees_with_the_textbook(seed, steps):
         for k in range(4):
             m[k] = 0.9 * m[k] + 0.1 * g[k]
             v[k] = 0.999 * v[k] + 0.001 * g[k] ** 2
-            theta[k] -= 0.01 * (m[k] / (1 - 0.9**t)) / ((v[k] / (1 - 0.999**t)) ** 0.5 + 1e-8)
+            rate = 0.01 / (1 + (t - 1) / decay_steps)
+            theta[k] -= rate * (m[k] / (1 - 0.9**t)) / ((v[k] / (1 - 0.999**t)) ** 0.5 + 1e-8)
     np.testing.assert_allclose(parameters, theta, rtol=1e-9)
 
 
 @given(st.floats(0.001, 1), st.integers(0, 1000))
-def test_the_target_network_moves_by_exactly_tau(tau, seed):
-    agent = DQN([-1, -1], [1, 1], 3, np.random.default_rng(seed), tau=tau)
+def test_the_target_and_the_acting_network_move_by_exactly_tau(tau, seed):
+    agent = DQN([-1, -1], [1, 1], 3, np.random.default_rng(seed), tau=tau, tau_acting=tau / 2)
     agent.target.parameters[:] = np.random.default_rng(seed + 1).normal(size=agent.target.parameters.size)
-    before = agent.target.parameters.copy()
+    before, acting = agent.target.parameters.copy(), agent.acting.parameters.copy()
     o = np.random.default_rng(seed).normal(size=(8, 2)).astype(np.float32)
     zeros = np.zeros(8, np.int64)
     agent.learn(Batch(o, zeros, np.ones(8, np.float32), o, zeros.astype(bool), zeros.astype(bool)))
     expected = before + np.float32(tau) * (agent.online.parameters - before)
     np.testing.assert_allclose(agent.target.parameters, expected, rtol=1e-6)
+    expected = acting + np.float32(tau / 2) * (agent.online.parameters - acting)
+    np.testing.assert_allclose(agent.acting.parameters, expected, rtol=1e-6)
+    greedy = agent.acting.forward(agent.scaled(o)).argmax(1)
+    np.testing.assert_array_equal(agent.act(o), greedy)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import loro
+import terminal
 from agents.tabular import QTable
-from envs_text import find_environment
+from envs_text import ENVIRONMENTS, find_environment
 from episodes import read_rollouts
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +66,52 @@ def test_the_methods_are_the_rows_of_the_table():
         "llm",
         "random",
     ]
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """What each update of a run was made with: (share of the LLM's transitions, alpha)."""
+    shares, made = [], []
+    sample, learn = loro.ReplayBuffer.sample, QTable.learn
+
+    def sampled(self, size, llm_share, rng):
+        shares.append((llm_share, self.from_llm / len(self)))
+        return sample(self, size, llm_share, rng)
+
+    def learnt(self, batch, conservatism=0.0):
+        made.append((*shares[-1], conservatism))
+        return learn(self, batch, conservatism)
+
+    monkeypatch.setattr(loro.ReplayBuffer, "sample", sampled)
+    monkeypatch.setattr(QTable, "learn", learnt)
+    return made
+
+
+def test_conservatism_fades_with_the_learners_own_play(updates):
+    short(LAKE, "no-trust", evaluations=31)
+    alphas = [alpha for _, _, alpha in updates]
+    assert alphas[:50] == [1.0] * 50  # pretraining
+    assert alphas[50::60] == pytest.approx([10 / e for e in range(11, 31)])
+    assert [share for share, _, _ in updates[50:]] == [0.5] * 60 * 20
+
+
+def test_trust_scales_the_share_and_alpha_alike(updates):
+    short(LAKE, "loro", evaluations=31)
+    shares, _, alphas = np.array(updates[50:]).T
+    fading = np.repeat([10 / e for e in range(11, 31)], 60)
+    np.testing.assert_allclose(shares / 0.5, alphas / fading)
+    assert shares.min() < 0.5
+
+
+def test_the_ablations_leave_out_what_they_say(updates):
+    short(LAKE, "no-conservatism")
+    assert not any(alpha for _, _, alpha in updates)
+    updates.clear()
+    short(LAKE, "no-symmetric-sampling")
+    assert updates[50][0] == pytest.approx(updates[50][1], rel=1e-3) and updates[50][1] > 0.99
+    assert updates[-1][0] <= updates[-1][1] < 0.8
+    assert short(CART, "no-layer-norm")[1].online.layer_norm is False
+    assert short(CART, "loro")[1].online.layer_norm is True
 
 
 def test_only_the_last_step_of_a_terminated_episode_is_terminal():
@@ -144,6 +192,29 @@ def test_the_same_seed_gives_the_same_result_file(tmp_path):
     first, second = (json.loads((tmp_path / out / "FrozenLake-v1" / "loro-0.json").read_text()) for out in "ab")
     assert first.pop("seconds") >= 0 and second.pop("seconds") >= 0
     assert first == second
+
+
+def listed(**environment):
+    output = subprocess.check_output([ROOT / "run_all.sh", "--list"], env={**os.environ, **environment}, text=True)
+    return [shlex.split(line)[2:] for line in output.splitlines()]
+
+
+@pytest.mark.parametrize("part", [{}, {"QUICK": "1"}, {"ROLLOUTS": "/my files/weak", "SEEDS": "3 4", "OUT": "/my out"}])
+def test_the_study_is_a_list_of_runs_that_each_write_a_file_of_their_own(part):
+    files = []
+    for arguments in listed(**part):
+        options = terminal.parse(arguments, loro.METHODS, loro.Settings._field_defaults)
+        assert options.seeds == 1 and options.env in ENVIRONMENTS
+        files += [(options.out, options.env, method, options.seed) for method in options.method]
+    assert len(set(files)) == len(files) > 0
+
+
+def test_the_study_covers_every_method_and_twenty_seeds():
+    main = [arguments for arguments in listed() if "results/study/main" in arguments]
+    runs = {tuple(arguments[i] for i in (1, 3, 5)) for arguments in main}
+    methods = list(loro.METHODS)[:9]
+    environments = [name for name in ENVIRONMENTS if name != "FrozenLake8x8-v1"]
+    assert runs >= {(env, m, str(seed)) for env in environments for m in methods for seed in range(100, 120)}
 
 
 def write_lines(path, *records):
