@@ -71,7 +71,7 @@ class Settings(NamedTuple):
     evaluations: int
     llm_episodes: int = 10  # tau
     pretrain_steps: int = 5000
-    conservatism: float = 1.0  # alpha
+    conservatism: float = 2.0  # alpha
     epsilon: float = 0.1  # in the end
     epsilon_steps: int = 2000
     batch_size: int = 64

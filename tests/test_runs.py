@@ -90,8 +90,8 @@ def updates(monkeypatch):
 def test_conservatism_fades_with_the_learners_own_play(updates):
     short(LAKE, "no-trust", evaluations=31)
     alphas = [alpha for _, _, alpha in updates]
-    assert alphas[:50] == [1.0] * 50  # pretraining
-    assert alphas[50::60] == pytest.approx([10 / e for e in range(11, 31)])
+    assert alphas[:50] == [2.0] * 50  # pretraining
+    assert alphas[50::60] == pytest.approx([2.0 * 10 / e for e in range(11, 31)])
     assert [share for share, _, _ in updates[50:]] == [0.5] * 60 * 20
 
 
@@ -99,7 +99,7 @@ def test_trust_scales_the_share_and_alpha_alike(updates):
     short(LAKE, "loro", evaluations=31)
     shares, _, alphas = np.array(updates[50:]).T
     fading = np.repeat([10 / e for e in range(11, 31)], 60)
-    np.testing.assert_allclose(shares / 0.5, alphas / fading)
+    np.testing.assert_allclose(shares / 0.5, alphas / 2.0 / fading)
     assert shares.min() < 0.5
 
 
