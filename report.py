@@ -16,9 +16,10 @@ import numpy as np
 RESAMPLES = 10_000
 LAST = 30  # evaluations: how well a learner plays in the end
 WINDOW = 10  # evaluations, over which a curve is smoothed to see when it arrives
+BIN = 5  # evaluations to a point of the figure
 NEAR = 0.05  # of the best attainable return: closer than this it has arrived
 # Colours that colour-blind readers tell apart (Okabe & Ito 2008), and a dash pattern each for print.
-STYLES = [("#D55E00", "--"), ("#009E73", "-."), ("#0072B2", "-"), ("#CC79A7", ":"), ("#56B4E9", "--"), ("#E69F00", "-")]
+STYLES = [("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#E69F00", "--"), ("#56B4E9", "-")]
 
 
 def read(place):
@@ -140,35 +141,41 @@ def gaps(rows):
 
 
 def draw(rows):
-    """The figure: a panel an environment, the mean of each method with its interval. A matplotlib Figure."""
+    """The figure, a matplotlib Figure: a panel an environment, the mean of each method with its interval, a point for
+    every five evaluations.
+
+    A panel reaches down to all but the worst twentieth of each method's points: a bad start would flatten the rest.
+    """
     from matplotlib.figure import Figure  # here, since all else does without it
 
     names = list(dict.fromkeys(name for methods in rows.values() for name in methods))
     styles = dict(zip(names, STYLES * len(names)))
     across = min(3, len(rows))
     down = -(-len(rows) // across)
-    figure = Figure(figsize=(4 * across, 3 * down), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).flat
-    for panel, (env, methods) in zip(panels, rows.items()):
+    figure = Figure(figsize=(4 * across, 2.8 * down + 0.4), layout="constrained")
+    for i, (env, methods) in enumerate(rows.items(), 1):
+        panel, bottom, best = figure.add_subplot(down, across, i), [], None
         for name, runs in methods.items():
-            returns, (colour, dashes) = curves(runs), styles[name]
-            x = np.arange(1, returns.shape[1] + 1)
-            panel.plot(x, returns.mean(0), dashes, color=colour, linewidth=1.3, label=name)
-            panel.fill_between(x, *interval(returns), color=colour, alpha=0.25, linewidth=0)
-        best = runs[0]["best_return"]
+            returns, best, (colour, dashes) = curves(runs), runs[0]["best_return"], styles[name]
+            starts = np.arange(0, returns.shape[1], BIN)
+            points = np.add.reduceat(returns, starts, axis=1) / np.diff([*starts, returns.shape[1]])
+            x, (low, high) = starts + (BIN + 1) / 2, interval(points)
+            panel.plot(x, points.mean(0), dashes, color=colour, linewidth=1.5, label=name)
+            panel.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+            bottom.append(np.quantile(low, 0.05))
         if best is not None:
             panel.axhline(best, color="black", linewidth=0.8, label="best attainable")
         taught = next((runs[0] for runs in methods.values() if runs[0]["llm_episodes"]), None)
         if taught:
             llm, tau = np.mean(taught["returns"][: taught["llm_episodes"]]), taught["llm_episodes"]
-            panel.axhline(llm, color="grey", linewidth=1, linestyle=(0, (1, 1)), label="the LLM's mean")
+            panel.axhline(llm, color="black", linewidth=1, linestyle=(0, (1, 2)), label="the LLM's mean")
             panel.axvspan(0.5, tau + 0.5, color="grey", alpha=0.2, linewidth=0, label="the LLM's episodes")
-        panel.set(title=env, xlim=(0, len(x)), xlabel="evaluation", ylabel="return")
+        top = panel.get_ylim()[1]
+        panel.set(title=env, xlim=(0.5, returns.shape[1] + 0.5), xlabel="evaluation", ylabel="return")
+        panel.set_ylim(min(bottom) - 0.05 * (top - min(bottom)), top)
         panel.spines[["top", "right"]].set_visible(False)
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(len(legend), 6), frameon=False)
-    for panel in list(panels)[len(rows) :]:
-        panel.remove()
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=6, frameon=False)
     return figure
 
 

@@ -68,6 +68,11 @@ def test_a_best_return_that_is_unknown_gives_no_regret(tmp_path):
     assert row(done.stdout, "loro")[6:-1] == ["unknown", "", "", "1.00", ""]
 
 
+def test_within_5_percent_of_a_negative_best_is_below_it(tmp_path):
+    keep(tmp_path, "loro", 0, [-20.0] * 10 + [-10.4] * 30, best_return=-10.0)
+    assert row(command(tmp_path).stdout, "loro")[-2] == "20"
+
+
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
 def test_the_interval_holds_the_mean_and_stays_within_the_sample(sample):
     low, high = report.interval(np.array(sample))
@@ -89,13 +94,17 @@ def test_folders_stand_side_by_side_and_are_compared_with_the_first(study, tmp_p
 
 
 def test_a_packed_study_gives_the_same_report(study, tmp_path):
-    first = command(study, "--pack", tmp_path / "study.jsonl.gz")
+    keep(tmp_path / "weak", "loro", 0, [0.0] * 40)
+    first = command(study, tmp_path / "weak", "--pack", tmp_path / "study.jsonl.gz")
+    assert "loro, weak" in first.stdout
     again = command(tmp_path / "study.jsonl.gz")
     assert again.returncode == 0 and again.stdout == first.stdout
 
 
 def test_a_method_alone_can_be_shown(study):
     done = command(study, "--methods", "loro")
+    both = command(study, "--methods", "online", "loro").stdout
+    assert both.index("online |") < both.index("loro |")
     assert "online |" not in done.stdout and row(done.stdout, "loro")[4] == "365.0"
     assert "no result is of magic" in command(study, "--methods", "magic").stderr
 
@@ -115,7 +124,9 @@ def test_a_run_that_is_there_twice_is_refused(study):
     assert refused(done) and "are the same" in done.stderr
 
 
-@pytest.mark.parametrize("damage", [lambda s: s[:99], lambda s: s.replace("9.0", "NaN"), lambda s: "[]"])
+@pytest.mark.parametrize(
+    "damage", [lambda s: s[:99], lambda s: s.replace("9.0", "NaN"), lambda s: s.replace("9.0, ", "", 1), lambda s: "[]"]
+)
 def test_a_damaged_file_is_named(study, damage):
     path = study / "Walk-v0" / "loro-0.json"
     path.write_text(damage(path.read_text()))
@@ -123,10 +134,10 @@ def test_a_damaged_file_is_named(study, damage):
     assert refused(done) and str(path) in done.stderr
 
 
-@pytest.mark.parametrize("place", ["nowhere", "."])
-def test_a_place_without_results_is_refused(tmp_path, place):
+@pytest.mark.parametrize(("place", "problem"), [("nowhere", "there is no "), (".", "holds no results")])
+def test_a_place_without_results_is_refused(tmp_path, place, problem):
     done = command(tmp_path / place)
-    assert refused(done) and "report.py: " in done.stderr
+    assert refused(done) and problem in done.stderr
 
 
 def test_the_figure_has_a_panel_for_each_environment(study):
