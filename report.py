@@ -8,6 +8,7 @@ import argparse
 import gzip
 import json
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -77,11 +78,15 @@ def curves(runs):
     return np.array([run["returns"] for run in runs])
 
 
+@cache
+def resamples(n):
+    """How often each of n is drawn in n draws with replacement, as a share: (RESAMPLES, n)."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n
+
+
 def interval(samples):
     """The 95% bootstrap interval of the mean over the first axis, by percentiles (Efron 1979): (low, high)."""
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(len(samples), np.full(len(samples), 1 / len(samples)), size=RESAMPLES) / len(samples)
-    return np.quantile(weights @ samples, [0.025, 0.975], axis=0)
+    return np.quantile(resamples(len(samples)) @ samples, [0.025, 0.975], axis=0)
 
 
 def regret(runs, start=0, evaluations=None):
