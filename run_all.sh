@@ -47,8 +47,8 @@ runs() {
 # Each command is a run of its own and says nothing but its errors; awk counts those that are done.
 total=$(runs | wc -l) failed=0
 [[ -t 2 ]] && separator='\r' || separator='\n'
-runs | tr '\n' '\0' | xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c '$0 > /dev/null && echo done' |
-    awk -v total="$total" -v separator="$separator" '{ printf "%d of %d runs%s", NR, total, separator > "/dev/stderr" }' ||
+runs | tr '\n' '\0' | xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c 'eval "$0" > /dev/null && echo done' |
+    awk -v total="$total" -v separator="$separator" '{ printf "%d of %d runs%s", NR, total, separator > "/dev/stderr"; fflush() }' ||
     failed=1
 [[ -t 2 ]] && echo >&2
 
