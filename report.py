@@ -159,7 +159,7 @@ def draw(rows):
     down = -(-len(rows) // across)
     figure = Figure(figsize=(4 * across, 2.8 * down + 0.4), layout="constrained")
     for i, (env, methods) in enumerate(rows.items(), 1):
-        panel, bottom, best = figure.add_subplot(down, across, i), [], None
+        panel, bottom, top = figure.add_subplot(down, across, i), [], []
         for name, runs in methods.items():
             returns, best, (colour, dashes) = curves(runs), runs[0]["best_return"], styles[name]
             starts = np.arange(0, returns.shape[1], BIN)
@@ -168,16 +168,18 @@ def draw(rows):
             panel.plot(x, points.mean(0), dashes, color=colour, linewidth=1.5, label=name)
             panel.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             bottom.append(np.quantile(low, 0.05))
+            top.append(high.max())
         if best is not None:
+            top.append(best)
             panel.axhline(best, color="black", linewidth=0.8, label="best attainable")
         taught = next((runs[0] for runs in methods.values() if runs[0]["llm_episodes"]), None)
         if taught:
             llm, tau = np.mean(taught["returns"][: taught["llm_episodes"]]), taught["llm_episodes"]
             panel.axhline(llm, color="black", linewidth=1, linestyle=(0, (1, 2)), label="the LLM's mean")
             panel.axvspan(0.5, tau + 0.5, color="grey", alpha=0.2, linewidth=0, label="the LLM's episodes")
-        top = panel.get_ylim()[1]
+        margin = 0.05 * (max(top) - min(bottom))
         panel.set(title=env, xlim=(0.5, returns.shape[1] + 0.5), xlabel="evaluation", ylabel="return")
-        panel.set_ylim(min(bottom) - 0.05 * (top - min(bottom)), top)
+        panel.set_ylim(min(bottom) - margin, max(top) + margin)
         panel.spines[["top", "right"]].set_visible(False)
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=6, frameon=False)
