@@ -177,7 +177,7 @@ def draw(rows):
             llm, tau = np.mean(taught["returns"][: taught["llm_episodes"]]), taught["llm_episodes"]
             panel.axhline(llm, color="black", linewidth=1, linestyle=(0, (1, 2)), label="the LLM's mean")
             panel.axvspan(0.5, tau + 0.5, color="grey", alpha=0.2, linewidth=0, label="the LLM's episodes")
-        margin = 0.05 * (max(top) - min(bottom))
+        margin = 0.05 * (max(top) - min(bottom)) or 1.0
         panel.set(title=env, xlim=(0.5, returns.shape[1] + 0.5), xlabel="evaluation", ylabel="return")
         panel.set_ylim(min(bottom) - margin, max(top) + margin)
         panel.spines[["top", "right"]].set_visible(False)
