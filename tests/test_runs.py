@@ -179,7 +179,7 @@ def test_a_finished_run_is_not_run_again_and_other_settings_do_not_replace_it(tm
     before = path.read_bytes()
     again = command(*one)
     assert again.returncode == 0 and "loro" in again.stdout and path.read_bytes() == before
-    other = command(*one, "--conservatism", 2)
+    other = command(*one, "--conservatism", 3)
     assert other.returncode == 2 and "other settings" in other.stderr and path.read_bytes() == before
     path.write_bytes(before[:50])
     damaged = command(*one)
