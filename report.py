@@ -195,14 +195,16 @@ def main():
     add("--pack", type=Path, help="write all results into this one file, gzip-compressed JSON Lines")
     options = parser.parse_args()
     results = [result for place in options.places for result in read(place)]
-    if options.pack:
-        lines = "".join(json.dumps(result) + "\n" for result in results)
-        options.pack.write_bytes(gzip.compress(lines.encode(), mtime=0))
     order = list(dict.fromkeys(options.methods or [result["method"] for result in results]))
     chosen = [result for result in results if result["method"] in order]
     if not chosen:
         raise ValueError(f"no result is of {', '.join(order)}; there are {', '.join({r['method'] for r in results})}")
     rows = group(sorted(chosen, key=lambda result: order.index(result["method"])))
+    if options.pack:
+        lines = "".join(json.dumps(result) + "\n" for result in results)
+        part = options.pack.with_name(options.pack.name + ".part")  # so that the study is there whole, or as it was
+        part.write_bytes(gzip.compress(lines.encode(), mtime=0))
+        part.replace(options.pack)
     print("\n".join(table(rows)))
     for gap in gaps(rows):
         print(gap, file=sys.stderr)

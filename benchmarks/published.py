@@ -4,8 +4,8 @@ FILE holds the published curves: {environment: {"curves": {method: [[a return pe
 LORO's leave out the LLM's ten episodes, which the published figures count: those add what the curves lack.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining steps
@@ -29,4 +29,6 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="The published figures beside their first repetition.")
+    parser.add_argument("curves", help="the published curves, a JSON file")
+    main(parser.parse_args().curves)

@@ -101,6 +101,14 @@ def test_a_packed_study_gives_the_same_report(study, tmp_path):
     assert again.returncode == 0 and again.stdout == first.stdout
 
 
+def test_a_study_that_is_refused_is_not_packed_over_another(study, tmp_path):
+    packed = tmp_path / "study.jsonl.gz"
+    assert command(study, "--pack", packed).returncode == 0
+    before = packed.read_bytes()
+    assert refused(command(study, packed, "--pack", packed)) and packed.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study", "study.jsonl.gz"]
+
+
 def test_a_method_alone_can_be_shown(study):
     done = command(study, "--methods", "loro")
     both = command(study, "--methods", "online", "loro").stdout
