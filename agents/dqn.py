@@ -30,7 +30,7 @@ class DQN:
         tau_acting=0.005,
         layer_norm=True,
     ):
-        self.low, self.range = np.float32(low), np.float32(high) - np.float32(low)
+        self.low, self.half_range = np.float32(low), (np.float32(high) - np.float32(low)) / 2
         self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
         self.target, self.acting = self.online.copy(), self.online.copy()
         self.adam = Adam(self.online.parameters, learning_rate, decay_steps)
@@ -38,7 +38,7 @@ class DQN:
         self.tau, self.tau_acting = tau, tau_acting
 
     def scaled(self, observations):
-        return (observations - self.low) / self.range * 2 - 1
+        return (observations - self.low) / self.half_range - 1
 
     def act(self, observations):
         """The greedy actions (n,) at observations (n, d), by the acting network: the mean of recent weights plays more
@@ -60,4 +60,4 @@ class DQN:
         # Polyak averaging (Lillicrap et al. 2016): average <- average + tau (online - average)
         for average, tau in (self.target, self.tau), (self.acting, self.tau_acting):
             average.parameters += tau * (self.online.parameters - average.parameters)
-        return float(np.mean(error**2))
+        return float(error @ error) / B

@@ -17,10 +17,13 @@ def loss_gradient(q, targets, batch, conservatism, clip=np.inf):
     q: (B, actions). targets: (B,). conservatism: alpha.
     """
     rows = np.arange(len(q))
-    alpha = np.where(batch.from_llm, q.dtype.type(conservatism), q.dtype.type(0))
-    softmax = np.exp(q - q.max(1, keepdims=True))
-    softmax /= softmax.sum(1, keepdims=True)
+    alpha = q.dtype.type(conservatism) * batch.from_llm
     error = q[rows, batch.actions] - targets
-    gradient = alpha[:, None] * softmax
+    if conservatism:
+        softmax = np.exp(q - q.max(1, keepdims=True))
+        softmax /= softmax.sum(1, keepdims=True)
+        gradient = alpha[:, None] * softmax
+    else:
+        gradient = np.zeros(q.shape, q.dtype)
     gradient[rows, batch.actions] += error.clip(-clip, clip) - alpha
     return gradient, error

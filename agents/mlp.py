@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,13 @@ import numpy as np
 def row_mean(a, b=None):
     """The mean of a, or of a b, along each row: (B, m) -> (B, 1). As a product: NumPy sums short rows slowly."""
     m = a.shape[1]
-    return (a @ np.full(m, 1 / m, a.dtype) if b is None else np.vecdot(a, b) / m)[:, None]
+    return (a @ constant(m, 1 / m, a.dtype) if b is None else np.vecdot(a, b) / m)[:, None]
+
+
+@cache
+def constant(n, value, dtype):
+    """A vector of n times the same value."""
+    return np.full(n, value, dtype)
 
 
 class MLP:
@@ -25,8 +32,12 @@ class MLP:
         uniform in -1/sqrt(n)..1/sqrt(n) for n inputs (Glorot & Bengio 2010, eq. 1). layer_norm: False leaves y = z."""
         self.shapes, self.layer_norm = list(pairwise(sizes)), layer_norm
         first = [rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in self.shapes]
-        self.parameters = np.concatenate(first).astype(dtype)
-        self.layers = self.views(self.parameters)
+        self.place(np.concatenate(first).astype(dtype))
+
+    def place(self, parameters):
+        """Makes the flat `parameters` this network's own, with a gradient beside them and arrays to work in."""
+        self.parameters, self.gradient = parameters, np.empty_like(parameters)
+        self.layers, self.gradients, self.work = self.views(parameters), self.views(self.gradient), {}
 
     def views(self, flat):
         """`flat` as a list of (W of shape (n, m), b of shape (m,)), one a layer, without copying."""
@@ -39,43 +50,51 @@ class MLP:
     def copy(self):
         """A network of its own with the same weights."""
         twin = copy.copy(self)
-        twin.parameters = self.parameters.copy()
-        twin.layers = twin.views(twin.parameters)
+        twin.place(self.parameters.copy())
         return twin
 
     def forward(self, x):
         """(B, inputs) -> (B, outputs). Keeps x, y and the standard deviation of each layer for `backward`."""
+        if len(x) not in self.work:  # arrays for y, max(y, 0) and 0 of each hidden layer: large ones are slow to make
+            self.work[len(x)] = [np.zeros((3, len(x), m), self.parameters.dtype) for _, m in self.shapes[:-1]]
         self.saved = []
-        for W, b in self.layers[:-1]:
-            y, std = x @ W + b, None
+        for (W, b), (y, positive, zero) in zip(self.layers[:-1], self.work[len(x)]):
+            np.matmul(x, W, out=y)
+            y += b
+            std = None
             if self.layer_norm:  # y = (z - mean(z)) / std(z) over a layer's m units: Ba et al. 2016, eq. 4
                 y -= row_mean(y)
                 std = np.sqrt(row_mean(y, y) + 1e-5)
                 y /= std
             self.saved.append((x, y, std))
-            x = np.maximum(y, 0)
+            x = np.maximum(y, zero, out=positive)
         self.saved.append((x, None, None))
         W, b = self.layers[-1]
         return x @ W + b
 
     def backward(self, dz):
-        """dL/dparameters, flat, from dL/doutputs (B, outputs) of the first B rows of the last `forward`."""
-        B, gradient = len(dz), np.empty_like(self.parameters)
-        gradients = self.views(gradient)
+        """dL/dparameters, flat, from dL/doutputs (B, outputs) of the first B rows of the last `forward`.
+
+        To save time, what that pass kept is overwritten, and so is the gradient by the next call.
+        """
+        B = len(dz)
         for k in reversed(range(len(self.layers))):
             x = self.saved[k][0][:B]
-            dW, db = gradients[k]
+            dW, db = self.gradients[k]
             np.matmul(x.T, dz, out=dW)
-            np.matmul(np.ones(B, dz.dtype), dz, out=db)
+            np.matmul(constant(B, 1, dz.dtype), dz, out=db)
             if k > 0:
-                dz = dz @ self.layers[k][0].T
-                dz *= x > 0  # through x = max(y, 0)
+                active = x > 0  # of x = max(y, 0), whose array takes dz
+                dz = np.matmul(dz, self.layers[k][0].T, out=x)
+                dz *= active
                 if self.layer_norm:  # dz = (dy - mean(dy) - y mean(dy y)) / std
                     _, y, std = self.saved[k - 1]
                     y = y[:B]
-                    dz -= row_mean(dz) + y * row_mean(dz, y)
+                    y *= row_mean(dz, y)
+                    y += row_mean(dz)
+                    dz -= y
                     dz /= std[:B]
-        return gradient
+        return self.gradient
 
 
 class Adam:

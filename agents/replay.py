@@ -67,6 +67,8 @@ class ReplayBuffer:
             raise ValueError("an empty buffer has nothing to sample")
         n_llm = round(size * llm_share) if self.own and self.from_llm else size * (self.from_llm > 0)
         rows = np.empty(size, np.int64)
-        rows[:n_llm] = rng.integers(max(self.from_llm, 1), size=n_llm)
-        rows[n_llm:] = rng.integers(self.from_llm, max(len(self), self.from_llm + 1), size=size - n_llm)
+        if n_llm:
+            rows[:n_llm] = rng.integers(self.from_llm, size=n_llm)
+        if n_llm < size:
+            rows[n_llm:] = rng.integers(self.from_llm, len(self), size=size - n_llm)
         return Batch(*(column.take(rows, axis=0) for column in self.columns))

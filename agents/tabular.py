@@ -32,4 +32,4 @@ class QTable:
         pairs = s * self.q.shape[1] + a
         gradient /= np.bincount(pairs)[pairs, None]
         np.subtract.at(self.q, s, self.learning_rate * gradient)
-        return float(np.mean(error**2))
+        return float(error @ error) / len(error)

@@ -34,11 +34,12 @@ def median(action, repeats=5, times=1):
     return float(np.median(timeit.repeat(action, number=times, repeat=repeats))) / times
 
 
-def own_loop(name, **settings):
+def own_loop(name, layer_norm=True, batch_size=64):
     """Steps a second of `loro.run`, method online."""
     environment = find_environment(name)
-    settings = loro.Settings(1 + STEPS // 200, **settings)
-    return STEPS / median(lambda: loro.run(environment, loro.METHODS["online"], 0, settings), repeats=3)
+    method = loro.METHODS["online"]._replace(layer_norm=layer_norm)
+    settings = loro.Settings(1 + STEPS // 200, batch_size=batch_size)
+    return STEPS / median(lambda: loro.run(environment, method, 0, settings), repeats=3)
 
 
 def stepping_alone(name):
@@ -123,15 +124,18 @@ def d3rlpy():
 
 
 def training():
-    network, table = own_loop("CartPole-v1"), own_loop("FrozenLake-v1", batch_size=32)
     print(f"training, an update a step, evaluations included, over {STEPS:,} steps")
+    network, plain = own_loop("CartPole-v1"), own_loop("CartPole-v1", layer_norm=False)
     print(f"  the network on CartPole, batch 64: {network:,.0f} steps a second")
+    print(f"  without LayerNorm, as the two below are: {plain:,.0f} steps a second")
     for name, measure in {"Stable-Baselines3's DQN": stable_baselines3, "d3rlpy's double DQN": d3rlpy}.items():
         try:
             theirs = measure()
-            print(f"  {name} on the same: {theirs:,.0f} steps a second; ours is {network / theirs:.1f} times as fast")
+            print(f"  {name} on the same: {theirs:,.0f} steps a second; ours {network / theirs:.1f} times, ", end="")
+            print(f"without LayerNorm {plain / theirs:.1f} times")
         except ImportError as error:
             print(f"  {name}: not installed; pip install {error.name.replace('_', '-')}")
+    table = own_loop("FrozenLake-v1", batch_size=32)
     print(f"  the table on FrozenLake, batch 32: {table:,.0f} steps a second")
     print(f"  FrozenLake alone, without learner or evaluations: {stepping_alone('FrozenLake-v1'):,.0f} steps a second")
     for units, batch_size in (64, 64), (256, 256):

@@ -77,6 +77,17 @@ def test_weights_are_views_into_the_parameters_and_a_copy_has_its_own():
     assert np.shares_memory(twin.layers[0][0], twin.parameters)
 
 
+def test_other_passes_leave_what_a_network_keeps_for_backward_alone():
+    net, rng = network([3, 5, 4, 2], 0, True), np.random.default_rng(1)
+    x, dq = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    net.forward(x)
+    expected = net.backward(dq).copy()
+    net.forward(x[:2])
+    net.forward(x)
+    net.copy().forward(rng.normal(size=(6, 3)))
+    np.testing.assert_array_equal(net.backward(dq), expected)
+
+
 @given(st.integers(0, 2**32), st.integers(1, 30), st.sampled_from([math.inf, 10]))
 def test_adam_agrees_with_the_textbook(seed, steps, decay_steps):
     rng = np.random.default_rng(seed)
