@@ -131,6 +131,24 @@ def table(rows):
             yield f"| {' | '.join(map(str, cells))} |"
 
 
+def overview(rows):
+    """The lines of a shorter Markdown table: regret and its interval, a row a method and a column an environment."""
+    best = {env: next(iter(methods.values()))[0]["best_return"] for env, methods in rows.items()}
+    known = {env: methods for env, methods in rows.items() if best[env] is not None}
+    yield f"| method | {' | '.join(known)} |"
+    yield "| --- " + "| ---: " * len(known) + "|"
+    for name in dict.fromkeys(name for methods in known.values() for name in methods):
+        cells = [name]
+        for env, methods in known.items():
+            if name in methods:
+                returns = curves(methods[name])
+                high, low = best[env] * returns.shape[1] - interval(returns.sum(1))
+                cells.append(f"{regret(methods[name]):,.1f} ({low:,.1f} to {high:,.1f})")
+            else:
+                cells.append("")
+        yield f"| {' | '.join(cells)} |"
+
+
 def ratio(a, b):
     return f"{a / b:.2f}" if b > 0 else "no regret left"
 
@@ -191,6 +209,7 @@ def main():
     add = parser.add_argument
     add("places", nargs="+", type=Path, metavar="FOLDER", help="folders that loro.py wrote to, or packed studies")
     add("--methods", nargs="+", help="show these alone")
+    add("--overview", action="store_true", help="print the regrets alone, an environment a column")
     add("--figure", type=Path, help="draw the figure into this file: .png, .svg, .pdf")
     add("--pack", type=Path, help="write all results into this one file, gzip-compressed JSON Lines")
     options = parser.parse_args()
@@ -205,7 +224,7 @@ def main():
         part = options.pack.with_name(options.pack.name + ".part")  # so that the study is there whole, or as it was
         part.write_bytes(gzip.compress(lines.encode(), mtime=0))
         part.replace(options.pack)
-    print("\n".join(table(rows)))
+    print("\n".join((overview if options.overview else table)(rows)))
     for gap in gaps(rows):
         print(gap, file=sys.stderr)
     if options.figure:

@@ -62,6 +62,18 @@ def test_the_table_agrees_with_a_count_by_hand(study):
     assert row(done.stdout, "loro")[3:-1] == ["3", "365.0", "350.0 to 380.0", "35.0", "8.57", "0.06", "9.50", "20"]
 
 
+def test_the_overview_has_a_row_a_method_and_a_column_an_environment_of_known_best(study):
+    keep(study, "online", 0, [7.0] * 40, env="Run-v0")
+    keep(study, "online", 0, [7.0] * 40, env="Pong-v0", best_return=None)
+    lines = command(study, "--overview", "--methods", "online", "loro").stdout.splitlines()
+    assert lines == [
+        "| method | Run-v0 | Walk-v0 |",
+        "| --- | ---: | ---: |",
+        "| online | 120.0 (120.0 to 120.0) | 300.0 (300.0 to 300.0) |",
+        "| loro |  | 35.0 (20.0 to 50.0) |",
+    ]
+
+
 def test_a_best_return_that_is_unknown_gives_no_regret(tmp_path):
     keep(tmp_path, "loro", 0, [1.0] * 40, best_return=None)
     done = command(tmp_path)
