@@ -4,15 +4,17 @@ It reads result files alone: FOLDER/ENV/METHOD-SEED.json as `loro.py --out FOLDE
 `--pack` has put in one compressed file. A row of the table is one method in one environment and folder.
 """
 
-import argparse
 import gzip
 import json
 import sys
+import zlib
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+from terminal import Parser
 
 RESAMPLES = 10_000
 LAST = 30  # evaluations: how well a learner plays in the end
@@ -26,10 +28,13 @@ STYLES = [("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":
 def read(place):
     """The results in `place`, a folder or a packed file: a list of dicts. Raises ValueError for what is no result."""
     if place.is_dir():
-        texts = [(path, path.read_text(encoding="utf-8")) for path in sorted(place.glob("*/*.json"))]
+        texts = [(path, path.read_bytes()) for path in sorted(place.glob("*/*.json"))]
     elif place.is_file():
-        with gzip.open(place, "rt", encoding="utf-8") as file:
-            texts = [(f"{place}, line {i}", line) for i, line in enumerate(file, 1)]
+        try:
+            with gzip.open(place) as file:
+                texts = [(f"{place}, line {i}", line) for i, line in enumerate(file, 1)]
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{place} is not a packed study, or a damaged one: {error}") from None
     else:
         raise ValueError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
     results = []
@@ -52,7 +57,7 @@ def read(place):
 def group(results):
     """{env: {row's name: its runs, by seed}}. A row is named by its method, and by its folder if that is not the first.
 
-    Raises ValueError if the runs of a row were not made alike.
+    Raises ValueError if the runs of a row were not made alike, or the rows of an environment differ in length.
     """
     rows = {}
     for result in results:
@@ -70,6 +75,10 @@ def group(results):
                     fields = a["config"].keys() | b["config"].keys()
                     unlike = ", ".join(sorted(f for f in fields if a["config"].get(f) != b["config"].get(f)))
                     raise ValueError(f"{where} differ in {unlike}; keep them in folders of their own")
+        lengths = {runs[0]["config"]["evaluations"]: name for name, runs in methods.items()}
+        if len(lengths) > 1:
+            unlike = ", ".join(f"{name} {evaluations}" for evaluations, name in lengths.items())
+            raise ValueError(f"{env}: runs of unlike length cannot be compared, evaluations: {unlike}")
     return rows
 
 
@@ -96,12 +105,13 @@ def regret(runs, start=0, evaluations=None):
 
 
 def arrival(runs):
-    """The first evaluation (from 1) at which the mean of the last ten, over all seeds, is within 5% of the best
-    attainable; None if there is none."""
-    best, mean = runs[0]["best_return"], curves(runs).mean(0)
-    smooth = np.convolve(mean, np.full(WINDOW, 1 / WINDOW), "valid")
-    arrived = np.flatnonzero(smooth >= best - NEAR * abs(best))
-    return int(arrived[0]) + WINDOW if len(arrived) else None
+    """The first evaluation (from 1) at which the mean of the learner's last ten, over all seeds, is within 5% of the
+    best attainable; None if there is none. The LLM's own do not count."""
+    best, tau, mean = runs[0]["best_return"], runs[0]["llm_episodes"], curves(runs).mean(0)
+    for end in range(tau + WINDOW, len(mean) + 1):
+        if mean[end - WINDOW : end].mean() >= best - NEAR * abs(best):
+            return end
+    return None
 
 
 def table(rows):
@@ -205,7 +215,7 @@ def draw(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="report.py", description="The table and the figure of a study.")
+    parser = Parser(prog="report.py", description="The table and the figure of a study.")
     add = parser.add_argument
     add("places", nargs="+", type=Path, metavar="FOLDER", help="folders that loro.py wrote to, or packed studies")
     add("--methods", nargs="+", help="show these alone")
@@ -215,9 +225,10 @@ def main():
     options = parser.parse_args()
     results = [result for place in options.places for result in read(place)]
     order = list(dict.fromkeys(options.methods or [result["method"] for result in results]))
+    known = sorted({result["method"] for result in results})
+    if not set(order) <= set(known):
+        raise ValueError(f"no result is of {', '.join(sorted(set(order) - set(known)))}; there are {', '.join(known)}")
     chosen = [result for result in results if result["method"] in order]
-    if not chosen:
-        raise ValueError(f"no result is of {', '.join(order)}; there are {', '.join({r['method'] for r in results})}")
     rows = group(sorted(chosen, key=lambda result: order.index(result["method"])))
     if options.pack:
         lines = "".join(json.dumps(result) + "\n" for result in results)

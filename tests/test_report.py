@@ -62,6 +62,14 @@ def test_the_table_agrees_with_a_count_by_hand(study):
     assert row(done.stdout, "loro")[3:-1] == ["3", "365.0", "350.0 to 380.0", "35.0", "8.57", "0.06", "9.50", "20"]
 
 
+def test_the_llms_own_evaluations_do_not_count_as_arrival(tmp_path):
+    keep(tmp_path, "loro", 0, [10.0] * 15 + [0.0] * 10 + [10.0] * 15)
+    keep(tmp_path, "online", 0, [0.0] * 10 + [10.0] * 30)
+    assert [row(command(tmp_path).stdout, name)[-2] for name in ("loro", "online")] == ["35", "20"]
+    keep(tmp_path / "short", "online", 0, [10.0] * 9)
+    assert row(command(tmp_path / "short").stdout, "online")[-2] == "never"
+
+
 def test_the_overview_has_a_row_a_method_and_a_column_an_environment_of_known_best(study):
     keep(study, "online", 0, [7.0] * 40, env="Run-v0")
     keep(study, "online", 0, [7.0] * 40, env="Pong-v0", best_return=None)
@@ -126,7 +134,7 @@ def test_a_method_alone_can_be_shown(study):
     both = command(study, "--methods", "online", "loro").stdout
     assert both.index("online |") < both.index("loro |")
     assert "online |" not in done.stdout and row(done.stdout, "loro")[4] == "365.0"
-    assert "no result is of magic" in command(study, "--methods", "magic").stderr
+    assert "no result is of magic; there are loro, online" in command(study, "--methods", "loro", "magic").stderr
 
 
 def refused(done):
@@ -137,6 +145,25 @@ def test_runs_that_were_made_differently_are_not_mixed(study):
     keep(study, "loro", 3, [9.0] * 40, epsilon=0.5)
     done = command(study)
     assert refused(done) and "Walk-v0, loro: seeds 2 and 3 differ in epsilon" in done.stderr
+
+
+def test_runs_of_unlike_length_are_not_compared(study):
+    keep(study, "mix", 0, [9.0] * 50)
+    done = command(study)
+    assert refused(done) and "online 40, mix 50" in done.stderr
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:60] + b"!" + b[61:], lambda b: b"[]"])
+def test_a_damaged_pack_is_named(study, tmp_path, damage):
+    packed = tmp_path / "study.jsonl.gz"
+    assert command(study, "--pack", packed).returncode == 0
+    packed.write_bytes(damage(packed.read_bytes()))
+    done = command(packed)
+    assert refused(done) and f"{packed} is not a packed study" in done.stderr
+
+
+def test_a_missing_argument_gets_one_line():
+    assert refused(command())
 
 
 def test_a_run_that_is_there_twice_is_refused(study):

@@ -213,6 +213,12 @@ def test_the_study_is_a_list_of_runs_that_each_write_a_file_of_their_own(part):
     assert len(set(files)) == len(files) > 0
 
 
+@pytest.mark.parametrize("seeds", ["5", "119 100", "a b", "1 2 3"])
+def test_seeds_that_are_no_range_are_refused(seeds):
+    done = subprocess.run([ROOT / "run_all.sh"], env={**os.environ, "SEEDS": seeds}, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1 and "SEEDS is" in done.stderr
+
+
 def test_the_study_covers_every_method_and_twenty_seeds():
     main = [arguments for arguments in listed() if "results/study/main" in arguments]
     runs = {tuple(arguments[i] for i in (1, 3, 5)) for arguments in main}
