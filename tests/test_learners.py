@@ -139,6 +139,16 @@ def test_the_online_network_chooses_and_the_target_network_values():
     assert agent.learn(b) == pytest.approx(np.mean(errors**2), rel=1e-5)
 
 
+def test_a_large_error_moves_the_network_no_further_than_an_error_of_one():
+    s = np.eye(3, dtype=np.float32)
+    moved = []
+    for reward in (10, 1000):
+        agent = DQN([0] * 3, [1] * 3, 2, np.random.default_rng(0))
+        agent.learn(batch(s, [0, 1, 0], [reward, 10, 10], s, np.ones(3, bool)))
+        moved.append(agent.online.parameters)
+    np.testing.assert_array_equal(*moved)
+
+
 def test_the_network_learns_a_small_process_to_its_exact_values():
     """A chain of four states: left ends it with 0.2, right moves on, and right in the last ends it with 1."""
     n, discount = 4, 0.9

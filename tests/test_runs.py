@@ -1,6 +1,7 @@
 """Whole runs: determinism, independence, the methods, the command line and its refusals."""
 
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -116,6 +117,67 @@ def test_the_ablations_leave_out_what_they_say(updates):
     assert updates[-1][0] <= updates[-1][1] < 0.8
     assert short(CART, "no-layer-norm")[1].online.layer_norm is False
     assert short(CART, "loro")[1].online.layer_norm is True
+
+
+# but random-data, which trust keeps from pretraining
+@pytest.mark.parametrize("name", [name for name, m in loro.METHODS.items() if m.learn and m.data in ("llm", "own")])
+def test_methods_pretrain_and_keep_what_their_rows_say(name, updates):
+    short(LAKE, name)
+    method, online_updates = loro.METHODS[name], 3 * 60
+    assert len(updates) == online_updates + 50 * method.pretrain
+    assert (updates[-1][1] > 0) == method.keep
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """The learner's own transitions, as they are stored."""
+    made, add = [], loro.ReplayBuffer.add
+
+    def added(self, *transition, from_llm=False):
+        if not from_llm:
+            made.append(tuple(np.copy(x) for x in transition))
+        add(self, *transition, from_llm=from_llm)
+
+    monkeypatch.setattr(loro.ReplayBuffer, "add", added)
+    return made
+
+
+def test_the_learners_own_steps_are_stored_as_they_were_and_a_time_limit_ends_no_process(played, monkeypatch):
+    judged, trust = [], loro.trust
+    monkeypatch.setattr(loro, "trust", lambda llm, own, random: judged.append(list(own)) or trust(llm, own, random))
+    short(CART, evaluations=24)  # with a good teacher the pole is often up at the time limit
+    s, actions, rewards, s2, terminated = map(np.array, zip(*played))
+    fallen = (abs(s2[:, 0]) > 2.4) | (abs(s2[:, 2]) > math.radians(12))
+    np.testing.assert_array_equal(terminated, fallen)
+    begins = np.flatnonzero((s[1:] != s2[:-1]).any(1)) + 1
+    lengths = np.diff([0, *begins])
+    assert fallen.any() and lengths.max() == 200 and (abs(s[begins]) <= 0.05).all()
+    assert set(np.flatnonzero(fallen) + 1) - {len(s)} <= set(begins)
+    np.testing.assert_allclose(s2[:, 0], s[:, 0] + 0.02 * s[:, 1], atol=1e-5)  # Euler's step of the cart
+    assert (rewards == 1).all() and set(actions) == {0, 1}
+    assert [own[-1] for own in judged[1:]] == lengths.tolist()[: len(judged) - 1]
+
+
+def test_exploration_is_random_at_first_but_for_a_teacher_who_is_trusted(played, monkeypatch):
+    greedy, act = [], QTable.act
+
+    def acted(self, observations):
+        if len(observations) == 1:
+            greedy.append(len(played))
+        return act(self, observations)
+
+    def share(start, end):
+        return np.isin(np.arange(start, end), greedy).mean()
+
+    monkeypatch.setattr(QTable, "act", acted)
+    monkeypatch.setattr(loro, "evaluate", lambda agent, envs: 0.0)
+    short(LAKE, "loro", evaluations=30, epsilon_steps=1000)
+    assert share(0, 200) > 0.8
+    for name in ("online", "no-trust"):
+        played.clear()
+        greedy.clear()
+        short(LAKE, name, evaluations=31, epsilon_steps=1000)
+        assert share(0, 100) < 0.2 and 0.4 < share(400, 600) < 0.6 and 0.8 < share(900, 1200) < 0.97
 
 
 def test_only_the_last_step_of_a_terminated_episode_is_terminal():
