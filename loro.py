@@ -30,7 +30,8 @@ from envs_text import find_environment
 from episodes import check_writable, crc32, play, read_rollouts, record_of, write_whole
 
 FOLDER = Path(__file__).parent
-SOURCES = [FOLDER / "loro.py", FOLDER / "envs_text.py", *sorted(FOLDER.glob("agents/*.py"))]  # what a result depends on
+# What a result depends on.
+SOURCES = [FOLDER / name for name in ("loro.py", "envs_text.py", "episodes.py")] + sorted(FOLDER.glob("agents/*.py"))
 
 
 class Method(NamedTuple):
@@ -40,7 +41,7 @@ class Method(NamedTuple):
     pretrain: bool  # on them?
     keep: bool  # them in the replay buffer after that?
     conservative: bool  # about actions that they do not contain?
-    trust: bool  # Is their weight earned (see `trust`), or always 1?
+    trust: bool  # Is their weight earned (see `trust`), and does it spare the random start? Or is it always 1?
     learn: bool = True  # or is their mean return all there is?
     symmetric: bool = True  # Is half of each batch theirs, or as much as of the replay buffer?
     layer_norm: bool = True  # in the network
@@ -86,7 +87,8 @@ def trust(llm_returns, own_returns, random_return):
     """How far to follow the LLM, 0..1: as surely as it beats a random policy, and until the learner beats it.
 
     A good teacher is followed at once, since the learner counts as random until it has played. A bad one is dropped as
-    soon as the learner clearly outdoes it, and so is a good one. One no better than random is never followed.
+    soon as the learner clearly outdoes it, and so is a good one. One no better than random is never followed. (The
+    learner's episodes are those in which it explored, so it is judged a little below its greedy play.)
     """
     beats_random = max(0.0, 2 * probability_above(llm_returns, [random_return]) - 1)
     not_outdone = min(1.0, 2 * probability_above(llm_returns, own_returns))

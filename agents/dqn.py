@@ -11,7 +11,7 @@ class DQN:
 
     low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
     numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. hidden: units per hidden
-    layer. decay_steps: updates after which the learning rate is half of what it was. tau, tau_acting: how far an update
+    layer. decay_steps: updates after which the learning rate is half of the first. tau, tau_acting: how far an update
     moves the target network, which values next observations, and the acting network, an average over a longer time.
     """
 

@@ -55,7 +55,9 @@ class MLP:
 
     def forward(self, x):
         """(B, inputs) -> (B, outputs). Keeps x, y and the standard deviation of each layer for `backward`."""
-        if len(x) not in self.work:  # arrays for y, max(y, 0) and 0 of each hidden layer: large ones are slow to make
+        # Arrays for y, max(y, 0) and 0 in each hidden layer are made once: large ones are slow to make, and the maximum
+        # with an array takes less than half as long as with a number.
+        if len(x) not in self.work:
             self.work[len(x)] = [np.zeros((3, len(x), m), self.parameters.dtype) for _, m in self.shapes[:-1]]
         self.saved = []
         for (W, b), (y, positive, zero) in zip(self.layers[:-1], self.work[len(x)]):
@@ -75,7 +77,8 @@ class MLP:
     def backward(self, dz):
         """dL/dparameters, flat, from dL/doutputs (B, outputs) of the first B rows of the last `forward`.
 
-        To save time, what that pass kept is overwritten, and so is the gradient by the next call.
+        To save time it works in the arrays that `forward` kept, so it can be called once after each, and the next call
+        overwrites the gradient.
         """
         B = len(dz)
         for k in reversed(range(len(self.layers))):
