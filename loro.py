@@ -95,6 +95,14 @@ def trust(llm_returns, own_returns, random_return):
     return beats_random * not_outdone
 
 
+def full_return(episode, limit):
+    """The return of an Episode, as if one that was cut off had gone on in the same way for `limit` steps.
+
+    Trust compares returns, and those of recordings that stop before the environment does would look better or worse.
+    """
+    return episode.total * (limit / len(episode.actions) if episode.truncated else 1)
+
+
 def probability_above(a, b):
     """Phi(z) for z = (mean(a) - mean(b)) / standard error: Welch's statistic (1947), taken as normal. 1/2 if equal.
 
@@ -135,12 +143,13 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
         return [float(np.mean(returns))] * settings.evaluations, agent
 
     # 2. Pretrain
+    llm_returns = [full_return(episode, env.spec.max_episode_steps) for episode in data]
     own_returns = deque([environment.random_return] * settings.trust_window, maxlen=settings.trust_window)
 
     def weight():
         if not data:
             return 0.0
-        return trust(returns[: len(data)], own_returns, environment.random_return) if method.trust else 1.0
+        return trust(llm_returns, own_returns, environment.random_return) if method.trust else 1.0
 
     followed = weight()
     alpha = settings.conservatism if method.conservative else 0.0

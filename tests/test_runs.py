@@ -158,6 +158,15 @@ def test_the_learners_own_steps_are_stored_as_they_were_and_a_time_limit_ends_no
     assert [own[-1] for own in judged[1:]] == lengths.tolist()[: len(judged) - 1]
 
 
+def test_trust_counts_an_episode_that_was_cut_off_as_if_it_had_gone_on(monkeypatch):
+    judged, whole = [], CART_EPISODES[0]
+    cut = whole._replace(observations=whole.observations[:51], actions=whole.actions[:50], rewards=whole.rewards[:50])
+    fallen = cut._replace(terminated=True, truncated=False)
+    monkeypatch.setattr(loro, "trust", lambda llm, own, random: judged.append(llm) or 1.0)
+    assert short(CART, episodes=[cut, fallen] * 5)[0][:10] == [50.0] * 10
+    assert judged[0] == [200.0, 50.0] * 5
+
+
 def test_exploration_is_random_at_first_but_for_a_teacher_who_is_trusted(played, monkeypatch):
     greedy, act = [], QTable.act
 
