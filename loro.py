@@ -261,11 +261,12 @@ def result(options, environment, settings, name, seed, model, episodes):
     if method.data == "llm":
         config["rollouts"] = crc32([record_of(episode) for episode in episodes])
     config["code"] = crc32([source.read_text(encoding="utf-8") for source in SOURCES])
-    path = options.out / options.env / f"{name}-{seed}.json"
+    path, cells = options.out / options.env / f"{name}-{seed}.json", "".join(environment.grid)
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             complete = len(found["returns"]) == settings.evaluations and np.isfinite(found["returns"]).all()
+            complete = complete and len(found.get("policy", cells)) == len(cells)
             same = found["config"] == config
         except (ValueError, KeyError, TypeError, RecursionError):
             complete = False
@@ -294,7 +295,7 @@ def result(options, environment, settings, name, seed, model, episodes):
         "seconds": round(time.perf_counter() - started, 1),
     }
     if environment.grid and method.learn:
-        outcome["policy"] = agent.act(np.arange(len("".join(environment.grid)))).tolist()
+        outcome["policy"] = agent.act(np.arange(len(cells))).tolist()
     write_whole(path, json.dumps(outcome) + "\n")
     return outcome
 

@@ -256,9 +256,11 @@ def test_a_finished_run_is_not_run_again_and_other_settings_do_not_replace_it(tm
     assert again.returncode == 0 and "loro" in again.stdout and path.read_bytes() == before
     other = command(*one, "--conservatism", 3)
     assert other.returncode == 2 and "other settings" in other.stderr and path.read_bytes() == before
-    path.write_bytes(before[:50])
-    damaged = command(*one)
-    assert damaged.returncode == 2 and "not a whole result file" in damaged.stderr and path.read_bytes() == before[:50]
+    shorter = json.loads(before) | {"policy": [0, 1]}
+    for damage in (before[:50], json.dumps(shorter).encode()):
+        path.write_bytes(damage)
+        done = command(*one)
+        assert done.returncode == 2 and "not a whole result file" in done.stderr and path.read_bytes() == damage
 
 
 def test_the_same_seed_gives_the_same_result_file(tmp_path):
