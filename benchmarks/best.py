@@ -38,12 +38,16 @@ def mountain_car(x, v, action):
     return x, v, np.full(x.shape, -1.0), x >= 0.5
 
 
+def within_pi(angle):
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
 def pendulum(x, v, action):
     """(x', v', reward, terminated) as Gymnasium's Pendulum-v1 moves, x being the angle, within -pi..pi."""
     torque = action - 2.0
     reward = -(x**2 + 0.1 * v**2 + 0.001 * torque**2)
     v = np.clip(v + (15 * np.sin(x) + 3 * torque) * 0.05, -8, 8)
-    return (x + 0.05 * v + np.pi) % (2 * np.pi) - np.pi, v, reward, np.zeros(x.shape, bool)
+    return within_pi(x + 0.05 * v), v, reward, np.zeros(x.shape, bool)
 
 
 def planned(env, move, low, high, starts, nodes):
@@ -58,17 +62,17 @@ def planned(env, move, low, high, starts, nodes):
         i, k = (np.minimum(z.astype(int), nodes - 2) for z in (x, v))
         fx, fv = x - i, v - k
         left, right = (values[j, k] * (1 - fv) + values[j, k + 1] * fv for j in (i, i + 1))
-        return reward + ~terminated * (left * (1 - fx) + right * fx), terminated
+        return reward + ~terminated * (left * (1 - fx) + right * fx)
 
     limit = env.spec.max_episode_steps
     grid = np.meshgrid(*np.linspace(low, high, nodes).T, indexing="ij")
     values = [np.zeros((nodes, nodes), np.float32)]  # with so many steps left
     for _ in range(limit):
-        values.append(np.max([worth(values[-1], *grid, action)[0] for action in actions], 0).astype(np.float32))
+        values.append(np.max([worth(values[-1], *grid, action) for action in actions], 0).astype(np.float32))
     x, v = starts
     playing, total = np.ones(x.shape, bool), 0.0
     for left in reversed(range(limit)):
-        chosen = np.argmax([worth(values[left], x, v, action)[0] for action in actions], 0)
+        chosen = np.argmax([worth(values[left], x, v, action) for action in actions], 0)
         x, v, reward, terminated = move(x, v, chosen)
         total += (playing * reward).mean()
         playing &= ~terminated
@@ -82,7 +86,7 @@ def check(env, move):
         if done:
             env.reset(seed=int(rng.integers(2**31)))
         action, state = int(rng.integers(env.action_space.n)), np.array(env.unwrapped.state)
-        state[0] = (state[0] + np.pi) % (2 * np.pi) - np.pi
+        state[0] = within_pi(state[0])  # a position of MountainCar stays as it is
         *expected, reward, terminated = move(*state, action)
         _, found, end, truncated, _ = env.step(action)
         difference = np.array([*expected, reward]) - [*env.unwrapped.state, found]
@@ -99,7 +103,7 @@ def main(nodes=801):
         "Pendulum-v1": (pendulum, (-np.pi, -8), (np.pi, 8), (angle, speed)),
     }
     for name in ENVIRONMENTS:
-        environment = find_environment(name, False)
+        environment = find_environment(name)
         env = environment.make()
         if name in models:
             found = planned(env, *models[name], nodes)
