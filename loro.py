@@ -45,6 +45,7 @@ class Method(NamedTuple):
     learn: bool = True  # or is their mean return all there is?
     symmetric: bool = True  # Is half of each batch theirs, or as much as of the replay buffer?
     layer_norm: bool = True  # in the network
+    advantage_learning: bool = True  # or plain Q-learning?
 
 
 METHODS = {  #        data, pretrain, keep, conservative, trust
@@ -63,6 +64,7 @@ METHODS |= {  # loro without one of its parts
     "no-trust": METHODS["loro"]._replace(trust=False),
     "no-symmetric-sampling": METHODS["loro"]._replace(symmetric=False),
     "no-layer-norm": METHODS["loro"]._replace(layer_norm=False),
+    "no-advantage-learning": METHODS["loro"]._replace(advantage_learning=False),
 }
 
 
@@ -72,10 +74,11 @@ class Settings(NamedTuple):
     evaluations: int
     llm_episodes: int = 10  # tau
     pretrain_steps: int = 5000
-    conservatism: float = 2.0  # alpha
+    conservatism: float = 0.5  # alpha
     epsilon: float = 0.1  # in the end
     epsilon_steps: int = 2000
     batch_size: int = 64
+    action_gap: float = 0.9  # what advantage learning takes from the lesser actions (agents/loss.py)
     llm_share: float = 0.5  # of a batch: symmetric sampling (Ball et al. 2023, RLPD)
     buffer_size: int = 100_000
     steps_per_evaluation: int = 200
@@ -125,7 +128,9 @@ def run(environment, method, seed, settings, llm_episodes=(), progress=lambda re
     test_envs = [environment.make() for _ in range(settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    agent = make_agent(env, agent_rng, environment.reward_scale, environment.low, environment.high, method.layer_norm)
+    scales = environment.reward_scale, environment.low, environment.high
+    action_gap = settings.action_gap * method.advantage_learning
+    agent = make_agent(env, agent_rng, *scales, action_gap, method.layer_norm)
 
     def act(observation, epsilon, rng):
         if rng.random() < epsilon:

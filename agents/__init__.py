@@ -10,8 +10,8 @@ from .dqn import DQN
 from .tabular import QTable
 
 
-def make_agent(env, rng, reward_scale, low=None, high=None, layer_norm=True):
+def make_agent(env, rng, reward_scale, low, high, action_gap, layer_norm):
     """A table if `env` (a gymnasium.Env) has discrete observations, else a network; see there for the arguments."""
     if isinstance(env.observation_space, gym.spaces.Discrete):
-        return QTable(env.observation_space.n, env.action_space.n, rng, reward_scale)
-    return DQN(low, high, env.action_space.n, rng, reward_scale, layer_norm=layer_norm)
+        return QTable(env.observation_space.n, env.action_space.n, rng, reward_scale, action_gap)
+    return DQN(low, high, env.action_space.n, rng, reward_scale, action_gap, layer_norm=layer_norm)

@@ -10,9 +10,10 @@ class DQN:
     """Q(s, .) as a network of vector observations.
 
     low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
-    numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. hidden: units per hidden
-    layer. decay_steps: updates after which the learning rate is half of the first. tau, tau_acting: how far an update
-    moves the target network, which values next observations, and the acting network, an average over a longer time.
+    numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. action_gap: see
+    `td_targets`. hidden: units per hidden layer. decay_steps: updates after which the learning rate is half of the
+    first. tau, tau_acting: how far an update moves the target network, which values next observations, and the acting
+    network, an average over a longer time.
     """
 
     def __init__(
@@ -22,6 +23,7 @@ class DQN:
         n_actions,
         rng,
         reward_scale=1.0,
+        action_gap=0.0,
         hidden=(64, 64),
         learning_rate=1e-3,
         decay_steps=10_000,
@@ -34,7 +36,7 @@ class DQN:
         self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
         self.target, self.acting = self.online.copy(), self.online.copy()
         self.adam = Adam(self.online.parameters, learning_rate, decay_steps)
-        self.reward_scale, self.discount = reward_scale, discount
+        self.reward_scale, self.discount, self.action_gap = reward_scale, discount, action_gap
         self.tau, self.tau_acting = tau, tau_acting
 
     def scaled(self, observations):
@@ -53,8 +55,8 @@ class DQN:
         # Double Q (van Hasselt et al. 2016, eq. 4): the online network chooses a' = argmax Q(s', .), the target network
         # says what it is worth.
         best = q[B:].argmax(1)
-        next_values = self.target.forward(x[B:])[np.arange(B), best]
-        targets = td_targets(batch, next_values, self.reward_scale, self.discount)
+        values = self.target.forward(x)
+        targets = td_targets(batch, values[:B], values[B:], best, self.reward_scale, self.discount, self.action_gap)
         gradient, error = loss_gradient(q[:B], targets, batch, conservatism, clip=1.0)
         self.adam.step(self.online.backward(gradient / B))
         # Polyak averaging (Lillicrap et al. 2016): average <- average + tau (online - average)

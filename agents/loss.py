@@ -3,9 +3,21 @@
 import numpy as np
 
 
-def td_targets(batch, next_values, reward_scale, discount):
-    """y = r + discount V(s'), all of shape (B,). Termination ends the bootstrap, truncation does not."""
-    return reward_scale * batch.rewards + discount * next_values * ~batch.terminated
+def td_targets(batch, q, next_q, best, reward_scale, discount, action_gap):
+    """y of shape (B,) for a* = `best`, by persistent advantage learning (Bellemare et al. 2016, arXiv 1512.04860):
+
+        y = r + discount Q(s', a*) - min(action_gap (max_a' Q(s, a') - Q(s, a)), discount (Q(s', a*) - Q(s', a)))
+
+    Without its last term this is Q-learning. That term takes from an action a share of what it lacks to the best one,
+    but no more than repeating it would cost: the best action keeps its value and stands out from the others, so that
+    small errors no longer decide which it is. Termination ends the bootstrap, truncation does not.
+    q, next_q: Q(s, .) and Q(s', .) of shape (B, actions). best: ints (B,). action_gap: from 0, for Q-learning, to 1.
+    """
+    rows, a = np.arange(len(q)), batch.actions
+    after_best, after_same = (discount * next_q[rows, next_a] * ~batch.terminated for next_a in (best, a))
+    lacks = action_gap * (q.max(1) - q[rows, a])
+    costs = np.maximum(after_best - after_same, 0)  # Below 0 where another network chose a*.
+    return reward_scale * batch.rewards + after_best - np.minimum(lacks, costs)
 
 
 def loss_gradient(q, targets, batch, conservatism, clip=np.inf):

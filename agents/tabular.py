@@ -8,13 +8,14 @@ from .loss import loss_gradient, td_targets
 class QTable:
     """Q(s, a) for states 0..n_states-1 and actions 0..n_actions-1; zero at first, but for a trace that breaks ties.
 
-    rng: the numpy.random.Generator of that trace. reward_scale: what rewards are multiplied by. learning_rate: the
-    share of a TD error that an update removes.
+    rng: the numpy.random.Generator of that trace. reward_scale: what rewards are multiplied by. action_gap: see
+    `td_targets`. learning_rate: the share of a TD error that an update removes.
     """
 
-    def __init__(self, n_states, n_actions, rng, reward_scale=1.0, learning_rate=0.05, discount=0.99):
+    def __init__(self, n_states, n_actions, rng, reward_scale=1.0, action_gap=0.0, learning_rate=0.05, discount=0.99):
         self.q = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
-        self.reward_scale, self.learning_rate, self.discount = reward_scale, learning_rate, discount
+        self.reward_scale, self.learning_rate = reward_scale, learning_rate
+        self.discount, self.action_gap = discount, action_gap
 
     def act(self, observations):
         """The greedy actions (n,) in the states (n,)."""
@@ -27,8 +28,9 @@ class QTable:
         it past its target.
         """
         s, a = batch.observations, batch.actions
-        targets = td_targets(batch, self.q[batch.next_observations].max(1), self.reward_scale, self.discount)
-        gradient, error = loss_gradient(self.q[s], targets, batch, conservatism)
+        q, next_q = self.q[s], self.q[batch.next_observations]
+        targets = td_targets(batch, q, next_q, next_q.argmax(1), self.reward_scale, self.discount, self.action_gap)
+        gradient, error = loss_gradient(q, targets, batch, conservatism)
         pairs = s * self.q.shape[1] + a
         gradient /= np.bincount(pairs)[pairs, None]
         np.subtract.at(self.q, s, self.learning_rate * gradient)
