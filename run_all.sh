@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 
 environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-v1 RepresentedPong-v0"
 methods="online loro loro-paper forget mix random-data own-data llm random"
-ablations="no-conservatism no-layer-norm no-symmetric-sampling no-trust"
+ablations="no-advantage-learning no-conservatism no-layer-norm no-symmetric-sampling no-trust"
 few_episodes="1 3" few_updates="0 300 1000 3000"
 seeds=${SEEDS:-100 119} out=${OUT:-results/study} budget=
 if [[ -n ${QUICK:-} ]]; then
