@@ -140,7 +140,7 @@ def mountain_car(name):
         """),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
-        evaluations=300, random_return=-200.0, best_return=-97.6, reward_scale=0.3,
+        evaluations=300, random_return=-200.0, best_return=-97.7, reward_scale=0.3,
         low=(-1.2, -0.07), high=(0.6, 0.07),
     )
 

@@ -59,9 +59,25 @@ def test_the_conservative_gradient_sums_to_zero_and_spares_online_transitions(se
 
 @given(seeds)
 def test_termination_cuts_the_bootstrap_and_truncation_does_not(seed):
-    values = np.random.default_rng(seed).normal(size=2)
-    b = batch([0, 0], [0, 0], [1, 1], [1, 1], [True, False])
-    np.testing.assert_allclose(td_targets(b, values, 0.5, 0.9), [0.5, 0.5 + 0.9 * values[1]])
+    q, next_q = np.random.default_rng(seed).normal(size=(2, 2, 3))
+    b = batch([0, 0], [0, 1], [1, 1], [1, 1], [True, False])
+    np.testing.assert_allclose(td_targets(b, q, next_q, [1, 2], 0.5, 0.9, 0.0), [0.5, 0.5 + 0.9 * next_q[1, 2]])
+    assert td_targets(b, q, next_q, [1, 2], 0.5, 0.9, 0.9)[0] == 0.5
+
+
+@given(seeds, st.integers(1, 8), st.integers(2, 5), st.floats(0, 1))
+def test_advantage_learning_takes_from_lesser_actions_what_they_lack_but_no_more_than_repeating_costs(
+    seed, n, n_actions, action_gap
+):
+    rng = np.random.default_rng(seed)
+    q, next_q = rng.normal(size=(2, n, n_actions))
+    b, best, rows = random_batch(rng, n, n_actions), rng.integers(n_actions, size=n), np.arange(n)
+    plain = td_targets(b, q, next_q, best, 1.0, 0.9, 0.0)
+    taken = plain - td_targets(b, q, next_q, best, 1.0, 0.9, action_gap)
+    lacks = q.max(1) - q[rows, b.actions]
+    costs = 0.9 * (next_q[rows, best] - next_q[rows, b.actions])
+    np.testing.assert_allclose(taken, np.clip(costs, 0, action_gap * lacks), atol=1e-12)
+    assert not taken[b.actions == q.argmax(1)].any()
 
 
 @pytest.mark.parametrize("learner", ["table", "network"])
@@ -106,8 +122,9 @@ def value_iteration(P, n_states, n_actions, discount):
         q = np.array(new)
 
 
+@pytest.mark.parametrize("action_gap", [0.0, 0.9])
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1"])
-def test_q_learning_reaches_the_optimum_of_value_iteration(name):
+def test_a_table_reaches_the_optimum_of_value_iteration(name, action_gap):
     env = gym.make(name).unwrapped
     n_states, n_actions = env.observation_space.n, env.action_space.n
     optimum = value_iteration(env.P, n_states, n_actions, 0.95)
@@ -119,23 +136,34 @@ def test_q_learning_reaches_the_optimum_of_value_iteration(name):
         for _ in range(round(3 * p))
     ]
     everything = batch(*(np.array(column) for column in zip(*rows)))
-    agent = QTable(n_states, n_actions, np.random.default_rng(0), learning_rate=0.5, discount=0.95)
+    agent = QTable(
+        n_states, n_actions, np.random.default_rng(0), action_gap=action_gap, learning_rate=0.5, discount=0.95
+    )
     for _ in range(2000):
         agent.learn(everything)
-    np.testing.assert_allclose(agent.q, optimum, atol=1e-4)
+    np.testing.assert_allclose(agent.q.max(1), optimum.max(1), atol=1e-4)
     playing = [s for s in range(n_states) if np.ptp(optimum[s]) > 1e-6]
+    if action_gap:  # the best action is worth what it was, and the others look worse than they are
+        assert np.ptp(agent.q[playing], 1).mean() > 1.1 * np.ptp(optimum[playing], 1).mean()
+    else:
+        np.testing.assert_allclose(agent.q, optimum, atol=1e-4)
     best = optimum[playing].max(1, keepdims=True) - 1e-3
     assert (optimum[playing] >= best)[np.arange(len(playing)), agent.act(np.array(playing))].all()
 
 
 def test_the_online_network_chooses_and_the_target_network_values():
-    agent, rng = DQN([-1] * 3, [1] * 3, 4, np.random.default_rng(0), discount=0.9), np.random.default_rng(1)
+    agent = DQN([-1] * 3, [1] * 3, 4, np.random.default_rng(0), action_gap=0.5, discount=0.9)
+    rng = np.random.default_rng(1)
     agent.target.parameters[:] = rng.normal(size=agent.target.parameters.size)
     s, s2 = rng.normal(size=(2, 8, 3)).astype(np.float32)
     b = batch(s, rng.integers(4, size=8), rng.normal(size=8), s2, np.zeros(8, bool))
     chosen = agent.online.forward(agent.scaled(s2)).argmax(1)
-    values = agent.target.forward(agent.scaled(s2))[np.arange(8), chosen]
-    errors = agent.online.forward(agent.scaled(s))[np.arange(8), b.actions] - (b.rewards + 0.9 * values)
+    q, next_q = agent.target.forward(agent.scaled(s)), agent.target.forward(agent.scaled(s2))
+    rows, a = np.arange(8), b.actions
+    lacks, costs = 0.5 * (q.max(1) - q[rows, a]), 0.9 * (next_q[rows, chosen] - next_q[rows, a])
+    taken = np.minimum(lacks, np.maximum(costs, 0))
+    assert 0 < np.count_nonzero(taken) < 8
+    errors = agent.online.forward(agent.scaled(s))[rows, a] - (b.rewards + 0.9 * next_q[rows, chosen] - taken)
     assert agent.learn(b) == pytest.approx(np.mean(errors**2), rel=1e-5)
 
 

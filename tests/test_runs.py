@@ -70,6 +70,7 @@ def test_the_methods_are_the_rows_of_the_table():
         "no-trust",
         "no-symmetric-sampling",
         "no-layer-norm",
+        "no-advantage-learning",
     ]
 
 
@@ -95,8 +96,8 @@ def updates(monkeypatch):
 def test_conservatism_fades_with_the_learners_own_play(updates):
     short(LAKE, "no-trust", evaluations=31)
     alphas = [alpha for _, _, alpha in updates]
-    assert alphas[:50] == [2.0] * 50  # pretraining
-    assert alphas[50::60] == pytest.approx([2.0 * 10 / e for e in range(11, 31)])
+    assert alphas[:50] == [0.5] * 50  # pretraining
+    assert alphas[50::60] == pytest.approx([0.5 * 10 / e for e in range(11, 31)])
     assert [share for share, _, _ in updates[50:]] == [0.5] * 60 * 20
 
 
@@ -104,7 +105,7 @@ def test_trust_scales_the_share_and_alpha_alike(updates):
     short(LAKE, "loro", evaluations=31)
     shares, _, alphas = np.array(updates[50:]).T
     fading = np.repeat([10 / e for e in range(11, 31)], 60)
-    np.testing.assert_allclose(shares / 0.5, alphas / 2.0 / fading)
+    np.testing.assert_allclose(shares / 0.5, alphas / 0.5 / fading)
     assert shares.min() < 0.5
 
 
@@ -117,6 +118,9 @@ def test_the_ablations_leave_out_what_they_say(updates):
     assert updates[-1][0] <= updates[-1][1] < 0.8
     assert short(CART, "no-layer-norm")[1].online.layer_norm is False
     assert short(CART, "loro")[1].online.layer_norm is True
+    for env in (LAKE, CART):
+        assert short(env, "no-advantage-learning")[1].action_gap == 0
+        assert short(env, "loro")[1].action_gap == short(env, "online")[1].action_gap == 0.9
 
 
 # but random-data, which trust keeps from pretraining
