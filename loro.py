@@ -75,7 +75,7 @@ class Settings(NamedTuple):
     llm_episodes: int = 10  # tau
     pretrain_steps: int = 5000
     conservatism: float = 0.5  # alpha
-    epsilon: float = 0.1  # in the end
+    epsilon: float = 0.05  # in the end
     epsilon_steps: int = 2000
     batch_size: int = 64
     action_gap: float = 0.9  # what advantage learning takes from the lesser actions (agents/loss.py)
