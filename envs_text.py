@@ -243,7 +243,7 @@ def pong(name):
         """),
         describe=describe,
         actions=("stay", "up", "down"),
-        evaluations=200, random_return=-3.35, best_return=None, reward_scale=3.0,
+        evaluations=200, random_return=-3.35, best_return=None, reward_scale=0.75,
         low=(48, 187, 0, 63, 60, 40, -5, -5, -4, -9), high=(201, 189, 206, 65, 200, 207, 5, 5, 4, 9),
     )
 
