@@ -164,13 +164,16 @@ def ratio(a, b):
 
 
 def gaps(rows):
-    """A line for each row that lacks seeds which others have."""
+    """A line for each environment and set of seeds that some of its rows lack and others have."""
     seeds = {run["seed"] for methods in rows.values() for runs in methods.values() for run in runs}
     for env, methods in rows.items():
+        lacking = {}
         for name, runs in methods.items():
-            missing = sorted(seeds - {run["seed"] for run in runs})
+            lacking.setdefault(tuple(sorted(seeds - {run["seed"] for run in runs})), []).append(name)
+        for missing, names in lacking.items():
             if missing:
-                yield f"{env}, {name}: {len(runs)} of {len(seeds)} seeds; missing {', '.join(map(str, missing))}"
+                found = f"{len(seeds) - len(missing)} of {len(seeds)} seeds"
+                yield f"{env}: {'; '.join(names)}: {found}; missing {', '.join(map(str, missing))}"
 
 
 def draw(rows):

@@ -70,7 +70,7 @@ def update(units, batch_size):
     def products():
         for k, W in enumerate(weights):
             both[k] @ W  # the online network on observations and next observations
-            one[k] @ W  # the target network on next observations
+            both[k] @ W  # and the target network
             one[k].T @ one[k + 1]  # the gradient in W
             if k:
                 one[k + 1] @ W.T  # and in the layer's inputs

@@ -107,10 +107,11 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
 
 def test_folders_stand_side_by_side_and_are_compared_with_the_first(study, tmp_path):
     keep(tmp_path / "weak", "loro", 0, [0.0] * 40)
+    keep(tmp_path / "weak", "mix", 0, [0.0] * 40)
     done = command(study, tmp_path / "weak")
     assert row(done.stdout, "loro, weak")[6:9] == ["400.0", "0.75", "1.20"]
     assert row(done.stdout, "loro")[6:9] == ["35.0", "8.57", "0.06"]
-    assert "Walk-v0, loro, weak: 1 of 3 seeds; missing 1, 2" in done.stderr
+    assert "Walk-v0: loro, weak; mix, weak: 1 of 3 seeds; missing 1, 2" in done.stderr
 
 
 def test_a_packed_study_gives_the_same_report(study, tmp_path):
