@@ -6,7 +6,7 @@
 #
 #   QUICK=1                a small slice, in about two minutes
 #   SEEDS="100 119"        the first seed and the last
-#   ROLLOUTS=FOLDER        another teacher: `loro` on that folder's ENV.jsonl files, beside the study
+#   ROLLOUTS=FOLDER        another teacher: `loro` and `no-trust` on that folder's ENV.jsonl files, beside the study
 #   OUT=results/study      where results go, one folder for each variant: main, tau-1, pretrain-0, ...
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -33,7 +33,9 @@ runs() {
     for seed in $(seq $seeds); do
         for env in $environments; do
             if [[ -n ${ROLLOUTS:-} ]]; then
-                run "$(basename "$ROLLOUTS")" "$env" loro "$seed" "$(printf ' --rollouts %q' "$ROLLOUTS/$env.jsonl")"
+                for method in loro no-trust; do
+                    run "$(basename "$ROLLOUTS")" "$env" $method "$seed" "$(printf ' --rollouts %q' "$ROLLOUTS/$env.jsonl")"
+                done
                 continue
             fi
             for method in $methods; do run main "$env" "$method" "$seed"; done
