@@ -1,11 +1,9 @@
-"""The best attainable mean return of each environment, by dynamic programming over its step limit.
+"""The best attainable mean return of each environment, by dynamic programming: `python benchmarks/best.py`.
 
-    python benchmarks/best.py [NODES]
-
-The table environments are exact. MountainCar and Pendulum are planned on a grid of NODES by NODES states (801 unless
-told otherwise) with bilinear interpolation. What is printed is what the plan earns when it is played, from starts
-spread evenly over those that `reset` draws from: so much is attainable, and a finer grid finds little more. CartPole
-cannot pay more than its 200 steps; Pong has no such model.
+The table environments are exact. MountainCar and Pendulum are planned on a grid of states with bilinear interpolation.
+What is printed is what the plan earns when it is played, from starts spread evenly over those that `reset` draws from:
+so much is attainable, and a finer grid finds little more. CartPole cannot pay more than its 200 steps; Pong has no such
+model.
 """
 
 import sys
@@ -15,6 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from envs_text import ENVIRONMENTS, find_environment
+
+NODES = 801  # of the grid, along each of its two sides
 
 
 def exact(env):
@@ -50,7 +50,7 @@ def pendulum(x, v, action):
     return within_pi(x + 0.05 * v), v, reward, np.zeros(x.shape, bool)
 
 
-def planned(env, move, low, high, starts, nodes):
+def planned(env, move, low, high, starts):
     """The mean return from `starts`, (x, v), of acting by a plan on a grid from `low` to `high`."""
     check(env, move)
     actions, low, high = range(env.action_space.n), np.array(low), np.array(high)
@@ -58,15 +58,15 @@ def planned(env, move, low, high, starts, nodes):
     def worth(values, x, v, action):
         """Of an action: its reward and the value of where it leads, interpolated between the four nodes around."""
         x, v, reward, terminated = move(x, v, action)
-        x, v = ((z - a) / (b - a) * (nodes - 1) for z, a, b in zip((x, v), low, high))
-        i, k = (np.minimum(z.astype(int), nodes - 2) for z in (x, v))
+        x, v = ((z - a) / (b - a) * (NODES - 1) for z, a, b in zip((x, v), low, high))
+        i, k = (np.minimum(z.astype(int), NODES - 2) for z in (x, v))
         fx, fv = x - i, v - k
         left, right = (values[j, k] * (1 - fv) + values[j, k + 1] * fv for j in (i, i + 1))
         return reward + ~terminated * (left * (1 - fx) + right * fx)
 
     limit = env.spec.max_episode_steps
-    grid = np.meshgrid(*np.linspace(low, high, nodes).T, indexing="ij")
-    values = [np.zeros((nodes, nodes), np.float32)]  # with so many steps left
+    grid = np.meshgrid(*np.linspace(low, high, NODES).T, indexing="ij")
+    values = [np.zeros((NODES, NODES), np.float32)]  # with so many steps left
     for _ in range(limit):
         values.append(np.max([worth(values[-1], *grid, action) for action in actions], 0).astype(np.float32))
     x, v = starts
@@ -95,7 +95,7 @@ def check(env, move):
         done = end or truncated
 
 
-def main(nodes=801):
+def main():
     even = (np.arange(400) + 0.5) / 200 - 1  # 400 numbers within -1..1
     angle, speed = (z.ravel() for z in np.meshgrid(np.pi * even, even))
     models = {
@@ -106,7 +106,7 @@ def main(nodes=801):
         environment = find_environment(name)
         env = environment.make()
         if name in models:
-            found = planned(env, *models[name], nodes)
+            found = planned(env, *models[name])
         elif hasattr(env.unwrapped, "P"):
             found = exact(env)
         else:
@@ -115,4 +115,4 @@ def main(nodes=801):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main()
