@@ -2,29 +2,44 @@
 
 import json
 import os
-import queue
+import re
 import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import date
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+import terminal
 from envs_text import parse_action
-from episodes import check_writable, play, read_rollouts, write_rollouts
+from episodes import play, read_rollouts, write_rollouts
+from files import check_writable
 from llm_client import ChatClient, ServerError
 
+RECORDED = Path(__file__).parent / "rollouts"
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
+
+
+class Asking(NamedTuple):
+    """How the LLM is asked; each field is an option."""
+
+    base_url: str | None = None  # of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)
+    model: str | None = None  # the name of one of its models
+    temperature: float = 0.0  # 0 for the likeliest answers
+    max_tokens: int = 2048  # the longest answer
+    votes: int = 1  # answers to each prompt, of which the majority acts
+    concurrency: int = 10  # episodes at once
 
 
 class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
-    votes: how many answers to each prompt; the action named most often is taken, the earliest of equals. At
-    temperature 0 equal prompts have equal answers, and are asked once. `replies`, `invalid_replies`: how many there
-    have been.
+    votes: how many answers to each prompt; the action named most often is taken, the earliest of equals. At temperature
+    0 equal prompts have equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been.
     """
 
     def __init__(self, client, environment, votes=1):
@@ -35,17 +50,14 @@ class Player:
 
     def episode(self, seed):
         """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
-        env, rng, replies = self.environment.make(), np.random.default_rng(seed), []
+        env, rng, replies = self.environment.make(), np.random.default_rng([seed, 1]), []
 
         def act(observation):
             action, answers = self.choose(self.environment.describe(observation))
             replies.append(answers if self.votes > 1 else answers[0])
             return rng.integers(env.action_space.n) if action is None else action
 
-        try:
-            return play(env, act, seed)._replace(replies=replies)
-        finally:
-            env.close()
+        return play(env, act, seed)._replace(replies=replies)
 
     def choose(self, sentence):
         """The action for an observation in words, None if the model names none in two tries; and the last replies."""
@@ -72,113 +84,113 @@ class Player:
             raise InterruptedError
         if self.client.temperature > 0:
             return self.client.ask(messages)
+        key, answer = json.dumps(messages), Future()
         with self.lock:
-            key, answer = json.dumps(messages), Future()
-            first = self.answers.setdefault(key, answer) is answer
-        if first:
+            first = self.answers.setdefault(key, answer)
+        if first is answer:
             try:
                 answer.set_result(self.client.ask(messages))
             except Exception as error:
+                del self.answers[key]  # so that it is asked again
                 answer.set_exception(error)
-        return self.answers[key].result()  # others wait here for the first
+        return first.result()  # others wait here for the first
 
 
-def collect(player, env_name, path, episodes, concurrency=10, progress=lambda text: None):
-    """Plays the episodes 0..episodes-1 (their seeds) that the rollout file at the Path `path` lacks, some at once.
+def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log: None):
+    """Plays those of the episodes 0..n-1 (their seeds) that the rollout file at the Path `path` lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
-    the file's (header, episodes). Raises ServerError if the server fails for good, ValueError if the file holds another
-    game, model or way of asking.
+    the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
     """
-    client, environment = player.client, player.environment
+    client, environment, started = player.client, player.environment, time.perf_counter()
     asked = {"env": env_name, "model": client.model, "system": environment.rules, "votes": player.votes}
     asked |= {"temperature": client.temperature, "max_tokens": client.max_tokens}
     header, kept = {**asked, "recorded": str(date.today())}, {}
-    if path.exists():
-        header, recorded = read_rollouts(path, env_name, environment.make())
-        kept = {episode.seed: episode for episode in recorded}
-        for name, value in asked.items():
-            if header.get(name) != value:
-                what = "other rules (--reasoning?)" if name == "system" else f"another {name}"
-                raise ValueError(f"{path} holds episodes with {what}; give --rollouts another file")
-        if None in kept:
-            raise ValueError(f"{path} holds episodes without seeds; give --rollouts another file")
-    check_writable(path)
+
+    def read():
+        """Takes over what the file holds, from an earlier call or from another process that plays at the same time."""
+        if path.exists():
+            found, episodes = read_rollouts(path, env_name, environment.make())
+            unlike = [name for name in asked if found.get(name) != asked[name]]
+            if unlike or any(episode.seed is None for episode in episodes):
+                made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
+                raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
+            header.update(found)
+            kept.update({episode.seed: episode for episode in episodes})
+
+    read()
+    missing = [seed for seed in range(n) if seed not in kept]
     before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
-    header |= before
-    started, saved = time.perf_counter(), len(kept)
 
     def costs():
-        now = (client.requests, client.tokens_in, client.tokens_out, player.invalid_replies)
+        now = client.requests, client.tokens_in, client.tokens_out, player.invalid_replies
         now += (round(time.perf_counter() - started, 2),)
         return {name: before[name] + cost for name, cost in zip(COSTS, now)}
 
-    def save():
-        nonlocal saved
-        if len(kept) > saved:
-            episodes = [kept[seed] for seed in sorted(kept.copy())]
-            header.update(costs())
-            write_rollouts(path, header, episodes)
-            saved = len(episodes)
-
-    missing = [seed for seed in range(episodes) if seed not in kept]
-    seeds, ended = queue.SimpleQueue(), queue.SimpleQueue()
-    for seed in missing:
-        seeds.put(seed)
-
-    def work():
-        try:
-            while True:
-                seed = seeds.get_nowait()
-                kept[seed] = player.episode(seed)
-                ended.put(None)
-        except queue.Empty:
-            pass
-        except Exception as error:
-            ended.put(error)
-
+    if missing:
+        check_writable(path)
     player.stopped.clear()
-    goal = len(kept) + len(missing)
-    for _ in range(min(concurrency, len(missing))):
-        threading.Thread(target=work, daemon=True).start()  # a daemon does not hold up Ctrl-C
+    workers, ended = ThreadPoolExecutor(concurrency), []
+    playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
-        while saved < goal:
-            progress(f"{env_name}: {len(kept)} of {goal} episodes by {client.model}, {bill(costs())}")
-            try:
-                error = ended.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            save()
-            if error:
-                raise error
+        while playing:
+            progress(f"{env_name}: {len(kept)} of {n} episodes by {client.model}, {bill(costs())}", log=bool(ended))
+            ended, playing = wait(playing, timeout=0.2, return_when=FIRST_COMPLETED)
+            episodes = [future.result() for future in ended if not future.exception()]
+            if episodes:
+                read()
+                kept.update({episode.seed: episode for episode in episodes})
+                header.update(costs())
+                write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
+            for future in ended:
+                future.result()  # raises what went wrong
     finally:
         player.stopped.set()
-        save()
+        workers.shutdown(wait=False, cancel_futures=True)
     return header, [kept[seed] for seed in sorted(kept)]
-
-
-def ask_server(environment, path, options, progress):
-    """Collects as the command line's options say, and prints what it cost; returns the file's (header, episodes)."""
-    if options.votes > 1 and options.temperature == 0:
-        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
-    url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    connections = min(options.concurrency, options.llm_episodes)
-    client = ChatClient(url, options.model, options.temperature, options.max_tokens, connections)
-    if not options.model:
-        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
-    player = Player(client, environment, options.votes)
-    try:
-        header, kept = collect(player, options.env, path, options.llm_episodes, options.concurrency, progress)
-    except ServerError as error:
-        resume = f". What ended is kept in {path}; the same command goes on from there" if path.exists() else ""
-        raise ServerError(f"{error}{resume}") from None
-    progress("")
-    if player.invalid_replies > player.replies / 2:
-        invalid = f"{player.invalid_replies} of {player.replies} replies name no action"
-        print(f"warning: {invalid}: {client.model} does not understand the game, and plays at random", file=sys.stderr)
-    print(bill(header))
-    return header, kept
 
 
 def bill(costs):
     return ", ".join(f"{costs.get(name, 0):,} {name.replace('_', ' ')}" for name in COSTS)
+
+
+def llm_episodes(environment, env_name, path, n, asking):
+    """(model, episodes) of the LLM, of which `n` are needed; prints what there is, and what it cost.
+
+    If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
+    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. ValueError if they are too few.
+    """
+    if not asking.model and not asking.base_url:
+        path = path or RECORDED / f"{env_name}.jsonl"
+        header, episodes = read_rollouts(path, env_name, environment.make())
+    else:
+        path = path or Path("rollouts") / re.sub(r"[^\w.-]+", "-", f"{env_name}-{asking.model}.jsonl")
+        header, episodes = ask(environment, env_name, path, n, asking)
+    if len(episodes) < n:
+        raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
+    mean, name = np.mean([episode.total for episode in episodes]), terminal.printable(header.get("model"))
+    print(f"{env_name}: {len(episodes)} episodes by {name}, mean return {mean:.2f} ({os.path.relpath(path)})")
+    return header.get("model"), episodes
+
+
+def ask(environment, env_name, path, n, asking):
+    """`collect`, with a server that is yet to be found and a person who watches."""
+    if asking.votes > 1 and asking.temperature == 0:
+        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
+    url = asking.base_url or os.environ.get("OPENAI_BASE_URL", "")
+    client = ChatClient(url, asking.model, asking.temperature, asking.max_tokens, asking.concurrency)
+    if not asking.model:
+        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
+    player = Player(client, environment, asking.votes)
+    try:
+        header, episodes = collect(player, env_name, path, n, asking.concurrency, terminal.status)
+    except ServerError as error:
+        resume = f". What ended is kept in {path}; the same command goes on from there" if path.exists() else ""
+        raise ServerError(f"{error}{resume}") from None
+    terminal.status()
+    if player.replies:
+        print(bill(header))
+    if player.invalid_replies > player.replies / 2:
+        invalid = f"{player.invalid_replies} of {player.replies} replies name no action"
+        print(f"warning: {invalid}; {asking.model} does not understand the game, and plays at random", file=sys.stderr)
+    return header, episodes

@@ -1,42 +1,40 @@
-"""Episodes, and the rollout files that keep them: JSON Lines, a header and then one line an episode.
+"""Episodes: played, evaluated, turned into transitions, and kept in rollout files.
 
-A file written here carries on each line the CRC-32 of its other fields, and in the header how many episodes follow, so
-that damage is noticed wherever it is; files without them are read as well.
+A rollout file is JSON Lines: a header, which says how many episodes follow, then one line an episode. Each line that is
+written here carries the CRC-32 of its other fields, so that damage is noticed wherever it is.
 """
 
 import json
-import os
-import tempfile
-import zlib
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
+
+from files import checksum, parse_json, write_whole
 
 FORMAT = "loro-rollouts-1"
 LARGEST = 1e9  # of any number in a file; no environment comes near it
 
 
 class Episode(NamedTuple):
-    """One episode of T steps: observations (T + 1, ...), actions (T,), rewards (T,), and how it ended.
+    """One episode of T steps: observations (T + 1, ...), actions (T,), rewards (T,), and how it ended."""
 
-    seed: the argument of env.reset that began it, or None if unknown. replies: what the language model said at each
-    step, a string or, if it was asked for several votes, a list of them; or None. observations are int64 or float32, as
-    in the environment.
-    """
-
-    seed: int | None
-    observations: np.ndarray
+    seed: int | None  # with which env.reset began it, if known
+    observations: np.ndarray  # int64 or float32, as in the environment
     actions: np.ndarray
     rewards: np.ndarray
     terminated: bool
     truncated: bool
-    replies: list[str] | list[list[str]] | None = None
+    replies: list[str] | list[list[str]] | None = None  # of the language model at each step; a list if there were votes
 
     @property
     def total(self):
         """The return: the sum of the rewards, undiscounted."""
         return float(self.rewards.sum())
+
+    def full_return(self, limit):
+        """The return, as if an episode that was cut off before `limit` steps had gone on in the same way."""
+        return self.total * (limit / len(self.actions) if self.truncated else 1)
 
 
 def play(env, act, seed):
@@ -54,33 +52,32 @@ def play(env, act, seed):
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
-def write_whole(path, text):
-    """Writes the file at once or not at all: a reader, or a crash, never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+def act(agent, epsilon, rng, observation):
+    """An epsilon-greedy action: at random with probability epsilon, else the agent's best."""
+    if rng.random() < epsilon:
+        return int(rng.integers(agent.n_actions))
+    return int(agent.act(np.asarray(observation)[None])[0])
 
 
-def check_writable(path):
-    """Raises OSError if the file cannot be written: better before the work than after it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path.parent):
-        pass
+def evaluate(agent, envs):
+    """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side."""
+    observations = [env.reset()[0] for env in envs]
+    playing, total = list(range(len(envs))), 0.0
+    while playing:
+        for i, action in zip(list(playing), agent.act(np.array([observations[i] for i in playing]))):
+            observations[i], reward, terminated, truncated, _ = envs[i].step(int(action))
+            total += float(reward)
+            if terminated or truncated:
+                playing.remove(i)
+    return total / len(envs)
 
 
-def write_rollouts(path, header, episodes):
-    """Writes `header` (a dict: env, model, recorded, system, ...) and `episodes` to the Path `path`."""
-    records = [{"format": FORMAT, **header, "episodes": len(episodes)}]
-    for episode in episodes:
-        records.append(record_of(episode))
-    write_whole(path, "".join(json.dumps({**record, "crc32": crc32(record)}) + "\n" for record in records))
+def transitions(episodes):
+    """Each (s, a, r, s', terminated) of `episodes`. A time limit makes no state terminal."""
+    for e in episodes:
+        last = len(e.actions) - 1
+        for t, (a, r) in enumerate(zip(e.actions, e.rewards)):
+            yield e.observations[t], a, r, e.observations[t + 1], e.terminated and t == last
 
 
 def record_of(episode):
@@ -89,88 +86,72 @@ def record_of(episode):
     return {name: x for name, x in fields.items() if x is not None}
 
 
+def write_rollouts(path, header, episodes):
+    """Writes `header` (a dict: env, model, recorded, system, ...) and `episodes` to the Path `path`."""
+    records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
+    lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
+    write_whole(path, "".join(lines).encode())
+
+
 def read_rollouts(path, env_name, env):
     """Reads the Path `path`; returns (header, list of Episode), checked against the gymnasium.Env `env` and its name.
 
     Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
     """
-    lines = path.read_bytes().rstrip().splitlines()
-    if not lines:
-        raise ValueError(f"{path} is empty; give a rollout file")
-    records, number = [], 0
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+    lines, found, number = path.read_bytes().rstrip().splitlines(), [], 0
+    checked = any(b'"crc32"' in line for line in lines)
     try:
         for number, line in enumerate(lines, 1):  # noqa: B007
-            records.append(read_record(line))
-        checked = any("crc32" in record for record in records)
-        for number, record in enumerate(records, 1):
-            if checked and record.pop("crc32", None) != crc32(record):
+            record = parse_json(line)
+            if checked and record.pop("crc32", None) != checksum(record):
                 raise ValueError("damaged: its fields do not agree with its crc32")
-            records[number - 1] = check_header(record, env_name) if number == 1 else check_episode(record, env)
-        header, *episodes = records
-        if len(episodes) != header.get("episodes", len(episodes)) or not episodes:
-            raise ValueError(f"the file ends after {len(episodes)} episodes of {header.get('episodes', 'some')}")
-    except (ValueError, RecursionError) as error:
+            found.append(episode_of(record, env) if found else record)
+            if found[0].get("format") != FORMAT or found[0].get("env") != env_name:
+                what = f"{found[0].get('format')} of {found[0].get('env')}"
+                raise ValueError(f"{what}, not {FORMAT} of {env_name}; give --rollouts another file")
+        if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
+            raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
+    except ValueError as error:
         raise ValueError(f"{path} line {number}: {error}") from None
-    return header, episodes
+    return found[0], found[1:]
 
 
-def crc32(record):
-    """The checksum, 8 hexadecimal digits, of anything that JSON can hold."""
-    return f"{zlib.crc32(json.dumps(record).encode()):08x}"
+def episode_of(record, env):
+    """The Episode in a JSON object, cut at the step limit that the gymnasium.Env `env` sets for all.
 
+    Raises ValueError, saying what is wrong, if it holds none.
+    """
+    seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
+    space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
+    T = len(actions) if isinstance(actions, list) else 0
 
-def read_record(line):
-    def refuse(constant):
-        raise ValueError(f"{constant} is not a finite number")
+    def numbers(values, n, kinds=(int, float), low=-LARGEST, high=LARGEST):
+        whole = isinstance(values, list) and len(values) == n
+        return whole and all(type(x) in kinds and low <= x <= high for x in values)
 
-    try:
-        record = json.loads(line.decode("utf-8"), parse_constant=refuse)
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError("not JSON in UTF-8 (pickles are not read: opening one runs its code)") from None
-    if not isinstance(record, dict):
-        raise ValueError("not a JSON object")
-    return record
-
-
-def check_header(record, env_name):
-    if record.get("format") != FORMAT:
-        raise ValueError(f'not a rollout file: the header needs "format": "{FORMAT}"')
-    if record.get("env") != env_name:
-        raise ValueError(f"episodes of {record.get('env')}, not of {env_name}; give --rollouts another file")
-    return record
-
-
-def check_episode(record, env):
-    """The record as an Episode of the gymnasium.Env `env`; raises ValueError if it is not one."""
-
-    def need(condition, what):
-        if not condition:
-            raise ValueError(what)
-
-    def numbers(values, kinds, low, high):
-        return isinstance(values, list) and all(type(x) in kinds and low <= x <= high for x in values)
-
-    actions, rewards, observations, replies = map(record.get, ("actions", "rewards", "observations", "replies"))
-    last, space, real = env.action_space.n - 1, env.observation_space, (int, float)
-    need(numbers(actions, (int,), 0, last) and actions, f"actions is not a list of numbers from 0..{last}")
-    need(numbers(rewards, real, -LARGEST, LARGEST), "rewards is not a list of finite numbers")
-    T = len(actions)
     if isinstance(space, gym.spaces.Discrete):
-        valid = numbers(observations, (int,), 0, space.n - 1)
-        need(valid, f"observations is not a list of numbers from 0..{space.n - 1}")
+        wanted, states = f"numbers from 0..{space.n - 1}", numbers(observations, T + 1, (int,), 0, space.n - 1)
     else:
-        n = space.shape[0]
-        valid = isinstance(observations, list) and all(numbers(o, real, -LARGEST, LARGEST) for o in observations)
-        valid = valid and all(len(o) == n for o in observations)
-        need(valid, f"observations is not a list of lists of {n} finite numbers")
-    need(len(rewards) == T and len(observations) == T + 1, f"{T} actions need {T} rewards and {T + 1} observations")
-    need(all(type(record.get(k)) is bool for k in ("terminated", "truncated")), "terminated, truncated: true or false")
-    if replies is not None:
-        need(isinstance(replies, list) and len(replies) == T, f"{T} actions need {T} replies")
-        texts = [text for reply in replies for text in (reply if isinstance(reply, list) else [reply])]
-        need(all(isinstance(text, str) for text in texts), "a reply is not text")
-    need(type(record.get("seed")) in (int, type(None)), "seed is not a whole number")
-    return Episode(
-        record.get("seed"), np.array(observations, space.dtype), np.array(actions), np.array(rewards, float),
-        record["terminated"], record["truncated"], replies,
-    )
+        wanted, states = f"lists of {space.shape[0]} finite numbers", isinstance(observations, list)
+        states = states and len(observations) == T + 1 and all(numbers(row, space.shape[0]) for row in observations)
+    said = replies if isinstance(replies, list) else [replies] * (replies is not None)
+    texts = [text for reply in said for text in (reply if isinstance(reply, list) else [reply])]
+    needs = {
+        f"actions: not numbers from 0..{n_actions - 1}": T and numbers(actions, T, (int,), 0, n_actions - 1),
+        f"rewards: not {T} finite numbers": numbers(rewards, T),
+        f"observations: not {T + 1} {wanted}": states,
+        "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
+        "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,
+        f"replies: not {T} texts": len(said) in (0, T) and all(type(text) is str for text in texts),
+        "seed: not a whole number": type(seed) in (int, type(None)),
+    }
+    for problem, met in needs.items():
+        if not met:
+            raise ValueError(problem)
+    if len(actions) > limit:
+        terminated, truncated, replies = False, True, replies and replies[:limit]
+    states = np.array(observations[: limit + 1], space.dtype)
+    actions, rewards = np.array(actions[:limit]), np.array(rewards[:limit], float)
+    return Episode(seed, states, actions, rewards, terminated, truncated, replies)

@@ -1,7 +1,12 @@
 """What a person types and sees: options, the moving status line, the table of methods, the policy as arrows."""
 
 import argparse
+import inspect
+import math
+import os
+import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +14,43 @@ import numpy as np
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
+MOST = {"alpha": 1000, "temperature": 10}  # other numbers that are no counts are at most 1
+
+
+def guard(main, name):
+    """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
+    code, problem = 0, None
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(0)
+    except (ValueError, OSError) as error:
+        code, problem = 2, error
+    except KeyboardInterrupt:
+        code, problem = 130, "stopped; what is finished is kept"
+    if problem:
+        status()
+        print(f"{name}: {printable(problem)}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+
+
+def printable(text):
+    """`text` in one line, without what steers a terminal, whoever wrote it."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def status(*texts, log=False):
+    """Replaces the status line on stderr by `texts`; where stderr is no terminal, writes only what is for the `log`."""
+    text = printable(" ".join(texts))
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        print(f"\r\x1b[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
+    elif log:
+        print(text, file=sys.stderr, flush=True)
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,96 +60,127 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see --help")
 
 
-def whole(least, most=1_000_000):
-    """The type of an option that takes a whole number, from `least` to `most`."""
+def number(kind, least, most=1_000_000, or_none=False):
+    """The type of an option that takes a number of `kind`, int or float, from `least` to `most`, or perhaps "none"."""
 
     def parse(text):
-        if not text.isdecimal() or len(text) > 9 or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
+        if or_none and text == "none":
+            return None
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
+        return value
 
     return parse
 
 
-def weight(text):
-    """The type of an option that takes a number, from 0 to 1000."""
-    value = float(text)
-    if not 0 <= value <= 1_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
-    return value
+def add_fields(parser, title, fields):
+    """An option for each field of the NamedTuple `fields`, by its name; the comment beside it is its help."""
+    add = parser.add_argument_group(title).add_argument
+    for name, kind in fields.__annotations__.items():
+        default, form = fields._field_defaults.get(name), {}
+        if kind is bool:
+            form = {"action": argparse.BooleanOptionalAction}
+        elif kind == tuple[int, ...]:
+            form, default = {"type": number(int, 1), "nargs": "+", "metavar": "N"}, " ".join(map(str, default))
+        elif kind in (int, int | None):
+            form = {"type": number(int, 0 if kind == int | None else 1), "metavar": "N"}
+        elif kind in (float, float | None):
+            form = {"type": number(float, 0, MOST.get(name, 1), kind == float | None), "metavar": "X"}
+        shown = comments(fields)[name] + ("" if default is None else f" ({default})")
+        add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown, **form)
 
 
-def parse(arguments, methods, defaults):
-    """The options of the command line, as an argparse.Namespace. Raises ValueError for what makes no sense."""
-    parser = Parser(prog="loro.py", description="LORO: an LLM plays a few episodes, a learner goes on from them.")
-    add = parser.add_argument
+def comments(fields):
+    """{name: the comment beside it} of the fields of a NamedTuple and of the rows of tables in its module."""
+    source = inspect.getsource(inspect.getmodule(fields))
+    return dict(re.findall(r'^    "?([\w-]+)"?: .*?  # (.*)$', source, re.MULTILINE))
+
+
+def parse(methods, settings, asking, arguments=None):
+    """What the command line says: options, a Namespace, and dicts for the NamedTuples `settings` and `asking`.
+
+    The comment beside a row of `methods` is its help. Raises ValueError for what makes no sense.
+    """
+    parser = Parser(
+        prog="loro.py",
+        description="LORO: an LLM plays a few episodes, a learner goes on from them.",
+        epilog="\n".join(["methods:", *(f"  {name:<12} {comments(settings)[name]}" for name in methods)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add, default = parser.add_argument, ["loro-plus", "loro", "online"]
     add("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
-    add("--method", nargs="+", choices=methods, default=["loro", "online"], help="one or more (loro online)")
-    add("--seed", type=whole(0), default=0, help="the first seed (%(default)s)")
-    add("--seeds", type=whole(1), default=1, help="how many seeds (%(default)s)")
-    add("--evaluations", type=whole(1), help="budget of a run (the paper's, by environment)")
-    add("--rollouts", type=Path, help="file of LLM episodes (rollouts/ENV.jsonl)")
-    add("--llm-episodes", type=whole(1), default=defaults["llm_episodes"], help="how many of them (%(default)s)")
-    add("--pretrain-steps", type=whole(0), default=defaults["pretrain_steps"], help="updates (%(default)s)")
-    add("--conservatism", type=weight, default=defaults["conservatism"], help="alpha (%(default)s)")
+    shown = f"see below ({' '.join(default)})"
+    add("--method", nargs="+", choices=methods, default=default, metavar="NAME", help=shown)
+    add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
+    add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
     add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
-    server = parser.add_argument_group("ask a server; its episodes are kept in --rollouts, or rollouts/ENV-MODEL.jsonl")
-    add = server.add_argument
-    add("--base-url", help="of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)")
-    add("--model", help="the name of one of its models")
-    add("--temperature", type=weight, default=0.0, help="0 for the likeliest answers (%(default)s)")
-    add("--concurrency", type=whole(1), default=10, help="episodes at once (%(default)s)")
-    add("--votes", type=whole(1), default=1, help="answers to each prompt, of which the majority acts (%(default)s)")
-    add("--reasoning", action="store_true", help="let the model think before it answers")
-    add("--max-tokens", type=whole(1), default=2048, help="the longest answer (%(default)s)")
-    return parser.parse_args(arguments)
+    add("--resume", action="store_true", help="skip the runs whose results are there")
+    add("--rollouts", type=Path, help="file of the LLM's episodes (rollouts/ENV.jsonl)")
+    add("--reasoning", action="store_true", help="tell the LLM to think before it answers")
+    add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
+    add_fields(parser, "the budget and all hyperparameters", settings)
+    options = vars(parser.parse_args(arguments))
+    groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
+    return argparse.Namespace(**options), *groups
 
 
-def status(text=""):
-    """Replaces the status line on stderr by `text`; says nothing where stderr is not a terminal."""
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        print(f"\r\x1b[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
-
-
-def curve(returns, low, high, width=40):
-    """`returns` as at most `width` bars, each the mean of its share of them, from `low` to `high`."""
+def curve(returns, low, high, width):
+    """`returns` as at most `width` bars, each the mean of its share of them, from `low` or less to `high`."""
     means = np.array([part.mean() for part in np.array_split(returns, min(width, len(returns)))])
     levels = (means - low) / (high - low or 1) * (len(BARS) - 1)
-    return "".join(BARS[level] for level in levels.round().astype(int).clip(0, len(BARS) - 1))
+    return "".join(BARS[level] for level in levels.round().clip(0, len(BARS) - 1).astype(int))
 
 
-def table(results, best_return):
-    """The lines of a table: a row a method, with the mean over its seeds of what it earned.
+def table(returns, best_return, columns=80):
+    """The lines of a table, `columns` wide: a row a method, with the mean over its seeds of what it earned.
 
-    results: {method: array (seeds, evaluations) of returns}. best_return: a float, or None if unknown.
+    returns: {method: array (seeds, evaluations)}. best_return: a float, or None if unknown. The curves' scale leaves
+    out the worst tenth of all points: a bad start would flatten the rest.
     """
-    means = np.array([returns.mean(0) for returns in results.values()])
-    low, high = means.min(), means.max()
-    head = f"{'method':<12} {'cumulative reward':>17} {'mean':>9} {'regret':>9}"
-    lines = [f"{head}   return per evaluation, {low:.4g} to {high:.4g}"]
-    for method, returns in results.items():
-        total = returns.sum(1).mean()
-        regret = "unknown" if best_return is None else f"{best_return * returns.shape[1] - total:,.1f}"
-        mean = total / returns.shape[1]
-        lines.append(f"{method:<12} {total:>17,.1f} {mean:>9,.2f} {regret:>9}   {curve(returns.mean(0), low, high)}")
+    means = {method: each.mean(0) for method, each in returns.items()}
+    every, wide = np.array([*means.values()]), max(map(len, means))
+    low, high = np.quantile(every, 0.1), every.max()
+    lines = [f"{'method':<{wide}} {'cumulative reward':>17} {'mean':>9} {'regret':>9}   "]
+    width = columns - len(lines[0])
+    lines[0] += f"evaluations, {low:.4g} to {high:.4g}"
+    for method, mean in means.items():
+        regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
+        row = f"{method:<{wide}} {mean.sum():>17,.1f} {mean.mean():>9,.2f} {regret:>9}   "
+        lines.append(row + curve(mean, low, high, width))
     return lines
 
 
-def arrows(grid, actions, policy):
-    """The lines of a map: at each walkable cell of `grid` the arrow of the action that `policy` (one a cell) takes."""
-    marks = iter(policy)
-    steps = [[(cell, ARROWS[actions[next(marks)]]) for cell in row] for row in grid]
-    return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in steps]
+def arrows(environment, agent):
+    """The lines of a map: at each walkable cell of a grid world the arrow of the action that `agent` takes there."""
+    marks = iter(ARROWS[environment.actions[a]] for a in agent.act(np.arange(sum(map(len, environment.grid)))))
+    cells = [[(cell, next(marks)) for cell in row] for row in environment.grid]
+    return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in cells]
 
 
-def show(environment, outcomes):
-    """Prints the table of methods and, for a grid world, what the first seed of each would do in each cell."""
-    lines = table(
-        {name: np.array([o["returns"] for o in runs]) for name, runs in outcomes.items()}, environment.best_return
-    )
-    for name, runs in outcomes.items():
-        if "policy" in runs[0]:
-            lines += ["", f"{name}, seed {runs[0]['seed']}: the greedy policy"]
-            lines += arrows(environment.grid, environment.actions, runs[0]["policy"])
+def show(environment, results):
+    """Prints what `results`, (result, agent) of each run, tell: the table of methods, how far they trusted, and for a
+    grid world side by side what the first agent of each method does in each cell."""
+    status()
+    runs, columns = {}, shutil.get_terminal_size().columns
+    for result, agent in results:
+        runs.setdefault(result["method"], []).append((result, agent))
+    returns = {name: np.array([result["returns"] for result, _ in each]) for name, each in runs.items()}
+    lines, maps = table(returns, environment.best_return, columns), []
+    for name, each in runs.items():
+        result, agent = each[0]
+        if result.get("trust"):
+            first, last = np.mean([(result["trust"][0], result["trust"][-1]) for result, _ in each], axis=0)
+            whom = "the LLM" if result["model"] else "its data"
+            lines.append(f"{name} trusted {whom}: {first:.2f} at first, {last:.2f} at the end")
+        if environment.grid and agent and agent.updates:
+            maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
+    wide = max((len(line) for each in maps for line in each), default=0) + 3
+    for start in range(0, len(maps), across := max(1, columns // wide)):
+        lines.append("" if start else "\nthe greedy policy of")
+        lines += ["".join(f"{part:<{wide}}" for part in row).rstrip() for row in zip(*maps[start : start + across])]
     print("\n".join(lines))

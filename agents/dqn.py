@@ -1,65 +1,43 @@
-"""Double DQN on an MLP: the network learner."""
+"""DQN (Mnih et al. 2015) on an MLP, with running averages in place of copies."""
 
 import numpy as np
 
 from .loss import loss_gradient, td_targets
-from .mlp import MLP, Adam
+from .mlp import MLP, Adam, first_parameters
 
 
 class DQN:
-    """Q(s, .) as a network of vector observations.
+    """Q(s, .) as a network. low, high: the usual range of each number of an observation, which it sees as -1..1.
 
-    low, high: the usual range of each number of an observation, seen by the network as -1..1. rng: the
-    numpy.random.Generator of the first weights. reward_scale: what rewards are multiplied by. action_gap: see
-    `td_targets`. hidden: units per hidden layer. decay_steps: updates after which the learning rate is half of the
-    first. tau, tau_acting: how far an update moves the target network, which values next observations, and the acting
-    network, an average over a longer time.
+    The online network learns, the target network values s', the acting network plays. The latter two are averages of
+    the former's weights: a mean plays more steadily than the latest of them (Polyak & Juditsky 1992).
     """
 
-    def __init__(
-        self,
-        low,
-        high,
-        n_actions,
-        rng,
-        reward_scale=1.0,
-        action_gap=0.0,
-        hidden=(64, 64),
-        learning_rate=1e-3,
-        decay_steps=10_000,
-        discount=0.99,
-        tau=0.02,
-        tau_acting=0.005,
-        layer_norm=True,
-    ):
+    def __init__(self, low, high, n_actions, reward_scale, settings, rng):
         self.low, self.half_range = np.float32(low), (np.float32(high) - np.float32(low)) / 2
-        self.online = MLP((len(low), *hidden, n_actions), rng, layer_norm)
-        self.target, self.acting = self.online.copy(), self.online.copy()
-        self.adam = Adam(self.online.parameters, learning_rate, decay_steps)
-        self.reward_scale, self.discount, self.action_gap = reward_scale, discount, action_gap
-        self.tau, self.tau_acting = tau, tau_acting
+        self.n_actions, self.reward_scale, self.settings, self.updates = n_actions, reward_scale, settings, 0
+        sizes = len(low), *settings.hidden, n_actions
+        first = first_parameters(sizes, rng)
+        self.online, self.target, self.acting = (MLP(sizes, first.copy(), settings.layer_norm) for _ in range(3))
+        self.adam = Adam(self.online.parameters)
 
     def scaled(self, observations):
         return (observations - self.low) / self.half_range - 1
 
     def act(self, observations):
-        """The greedy actions (n,) at observations (n, d), by the acting network: the mean of recent weights plays more
-        steadily than the latest of them (Polyak & Juditsky 1992)."""
-        return self.acting.forward(self.scaled(observations)).argmax(1)
+        return self.acting.forward(self.scaled(observations))[0].argmax(1)
 
-    def learn(self, batch, conservatism=0.0):
-        """One step of Adam on the loss of a Batch, and one of the averages; returns the mean squared TD error."""
-        B = len(batch.actions)
-        x = self.scaled(np.concatenate([batch.observations, batch.next_observations]))
-        q = self.online.forward(x)
-        # Double Q (van Hasselt et al. 2016, eq. 4): the online network chooses a' = argmax Q(s', .), the target network
-        # says what it is worth.
-        best = q[B:].argmax(1)
-        values = self.target.forward(x)
-        targets = td_targets(batch, values[:B], values[B:], best, self.reward_scale, self.discount, self.action_gap)
-        gradient, error = loss_gradient(q[:B], targets, batch, conservatism, clip=1.0)
-        self.adam.step(self.online.backward(gradient / B))
-        # Polyak averaging (Lillicrap et al. 2016): average <- average + tau (online - average)
-        for average, tau in (self.target, self.tau), (self.acting, self.tau_acting):
-            average.parameters += tau * (self.online.parameters - average.parameters)
-        return float(error @ error) / B
+    def update(self, batch, alpha=0.0, td=1.0, step=0):
+        """A step of Adam on the mean loss of a Batch, then one of both averages. The rate falls with the learner's own
+        steps in the environment, learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
+        settings = self.settings
+        q, passed = self.online.forward(self.scaled(batch.observations))
+        next_q, _ = self.target.forward(self.scaled(batch.next_observations))
+        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.action_gap)
+        gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
+        rate = settings.learning_rate / (1 + step / settings.decay_steps)
+        self.adam.step(self.online.backward(gradient, passed), rate)
+        # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
+        for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate):
+            average.parameters += rate * (self.online.parameters - average.parameters)
+        self.updates += 1

@@ -1,0 +1,149 @@
+"""What lies on disk: files written whole or not at all, and results, read and checked in one place."""
+
+import ast
+import gzip
+import inspect
+import json
+import os
+import time
+import uuid
+import zlib
+from importlib.metadata import version
+
+LARGEST = 1e12  # no return comes near it
+# What a result must hold, and of which type.
+FIELDS = {"env": str, "method": str, "seed": int, "config": dict, "returns": list, "llm_episodes": int}
+FIELDS |= {"model": str | None, "best_return": int | float | None}
+
+
+def write_whole(path, data):
+    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # a full disk names no file
+        raise
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def check_writable(path):
+    """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for draft in path.parent.glob(".*.part"):
+        if time.time() - draft.stat().st_mtime > 3600:
+            draft.unlink(missing_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give a file")
+    probe = path.with_name(path.name + ".part")
+    probe.touch()
+    probe.unlink()
+
+
+def parse_json(text):
+    """The JSON object in `text` (bytes in UTF-8), of finite numbers. Raises ValueError, in a line, if it holds none."""
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not a finite number")
+
+    try:
+        found = json.loads(text.decode("utf-8"), parse_constant=refuse)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise ValueError("not JSON in UTF-8") from None
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return found
+
+
+def checksum(data):
+    """The CRC-32, 8 hexadecimal digits, of anything that JSON can hold."""
+    return f"{zlib.crc32(json.dumps(data).encode()):08x}"
+
+
+def code_checksum(*parts):
+    """The checksum of functions, classes and modules by what they do: without comments, docstrings and layout."""
+    trees = [ast.parse(inspect.getsource(part)) for part in parts]
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        first = getattr(node, "body", None)
+        if isinstance(first, list) and isinstance(first[0], ast.Expr) and isinstance(first[0].value, ast.Constant):
+            first[0].value = ast.Constant(None)
+    return checksum([ast.unparse(tree) for tree in trees])
+
+
+def result_path(folder, env, method, seed):
+    return folder / env / f"{method}-{seed}.json"
+
+
+def result(folder, known, resume, make):
+    """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
+
+    known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays
+    it, () -> (returns and trust, a dict; the agent). Raises ValueError if what is there was made otherwise.
+    """
+    path = result_path(folder, known["env"], known["method"], known["seed"])
+    if resume and path.exists():
+        found = read_result(path.read_bytes(), path)
+        then, now = found["config"], json.loads(json.dumps(known["config"]))
+        unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
+        if unlike:
+            raise ValueError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
+        return found, None
+    check_writable(path)
+    started = time.perf_counter()
+    made, agent = make()
+    made = {**known, **made, "cumulative_reward": sum(made["returns"]), "updates": agent.updates}
+    made["seconds"] = round(time.perf_counter() - started, 1)
+    made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
+    write_whole(path, json.dumps(made).encode() + b"\n")
+    return made, agent
+
+
+def read_result(text, where):
+    """The result, a dict, in `text`, JSON as `result` writes it. Raises ValueError, naming `where`, if it is none."""
+    try:
+        found = parse_json(text)
+        wrong = [name for name, kind in FIELDS.items() if not isinstance(found.get(name, NotImplemented), kind)]
+        if not wrong and len(found["returns"]) != found["config"].get("evaluations"):
+            wrong = [f"{len(found['returns'])} returns of {found['config'].get('evaluations')}"]
+        if not wrong and not all(type(x) in (int, float) and abs(x) < LARGEST for x in found["returns"]):
+            wrong = ["a return"]
+        if wrong:
+            raise ValueError(f"missing or wrong: {', '.join(wrong)}")
+    except ValueError as error:
+        raise ValueError(f"{where} is not a whole result ({error}); move it away and run that seed again") from None
+    return found
+
+
+def read_results(place):
+    """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file.
+
+    Each holds its `folder`. Raises ValueError for what is no result, or lies under another's name.
+    """
+    if place.is_dir():
+        texts = [(path, path.read_bytes()) for path in sorted(place.resolve().rglob("*.json"))]
+        found = [{"folder": path.parent.parent.name, **read_result(text, path)} for path, text in texts]
+        for (path, _), each in zip(texts, found):
+            if path != result_path(path.parent.parent, each["env"], each["method"], each["seed"]):
+                raise ValueError(f"{path} holds another run than its name says; move it away")
+    elif place.is_file():
+        try:
+            lines = gzip.decompress(place.read_bytes()).splitlines()
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{place} is not a packed study, or a damaged one: {error}") from None
+        found = [{"folder": place.name, **read_result(line, f"{place}, line {i}")} for i, line in enumerate(lines, 1)]
+    else:
+        raise ValueError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
+    if not found:
+        raise ValueError(f"{place} holds no results")
+    return found
+
+
+def pack(results, path):
+    """Writes the `results` to one file, gzip-compressed JSON Lines, from which `read_results` gives them back."""
+    write_whole(path, gzip.compress("".join(json.dumps(each) + "\n" for each in results).encode(), mtime=0))
