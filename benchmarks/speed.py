@@ -1,178 +1,125 @@
-"""How fast it is: `python benchmarks/speed.py`. Each figure is the median of several repeats, on one thread.
+"""How fast it is, on one thread: `python benchmarks/speed.py`. Each figure is the median of several repeats.
 
-Stable-Baselines3 and d3rlpy are measured beside it where they are installed: pip install stable-baselines3 d3rlpy
+Stable-Baselines3 (PyTorch) and SBX (JAX) are measured beside it where they are installed:
+pip install stable-baselines3 sbx-rl
 """
 
-import logging
+import importlib
 import os
 import sys
 import tempfile
 import time
 import timeit
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import gymnasium as gym
 import numpy as np
 from chat_server import ChatServer
 
 import loro
-from agents.dqn import DQN
-from agents.replay import Batch
+from agents import make_agent
+from agents.replay import ReplayBuffer
 from collect import Player, collect
 from envs_text import find_environment
 from llm_client import ChatClient
 
-STEPS = 5_000  # of training, with an update each and 5 greedy episodes every 200
+CART, LAKE = find_environment("CartPole-v1"), find_environment("FrozenLake-v1")
+SIZES = (64, 64), (256, 256)  # units of the two hidden layers, and transitions in a batch
 
 
-def median(action, repeats=5, times=1):
-    """Seconds that `action()` takes."""
+def seconds(action, times=1, repeats=5):
+    """What one call of `action()` takes."""
     return float(np.median(timeit.repeat(action, number=times, repeat=repeats))) / times
 
 
-def own_loop(name, layer_norm=True, batch_size=64):
-    """Steps a second of `loro.run`, method online."""
-    environment = find_environment(name)
-    method = loro.METHODS["online"]._replace(layer_norm=layer_norm)
-    settings = loro.Settings(1 + STEPS // 200, batch_size=batch_size)
-    return STEPS / median(lambda: loro.run(environment, method, 0, settings), repeats=3)
+def learner(environment, units=64, layer_norm=True):
+    """An agent, and a buffer of 1,000 transitions of random play, half of them as if they were the LLM's."""
+    settings = loro.Settings(evaluations=1, hidden=(units, units), layer_norm=layer_norm)
+    env, rng = environment.make(), np.random.default_rng(0)
+    agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
+    replay = ReplayBuffer(10_000, env.observation_space)
+    observation, _ = env.reset(seed=0)
+    for i in range(1000):
+        action = int(rng.integers(env.action_space.n))
+        following, reward, terminated, truncated, _ = env.step(action)
+        replay.add(observation, action, reward, following, terminated, from_llm=i < 500)
+        observation = env.reset()[0] if terminated or truncated else following
+    return agent, replay, rng
 
 
-def stepping_alone(name):
-    """Steps a second of the environment with random actions: the floor of every learner."""
-    env, actions = find_environment(name).make(), np.random.default_rng(0).integers(2, size=STEPS).tolist()
-
-    def play():
-        env.reset(seed=0)
-        for action in actions:
-            _, _, terminated, truncated, _ = env.step(action)
-            if terminated or truncated:
-                env.reset()
-
-    return STEPS / median(play)
+def update(agent, replay, rng, batch_size):
+    """Seconds of an update of `agent` on a batch from `replay`."""
+    return seconds(lambda: agent.update(replay.sample(batch_size, 0.5, rng), 0.1), 30_000 // batch_size)
 
 
-def update(units, batch_size):
-    """Seconds of an update of a 4-units-units-2 network, and of its matrix products alone."""
-    rng, sizes = np.random.default_rng(0), (4, units, units, 2)
-    agent = DQN([-1] * 4, [1] * 4, 2, rng, hidden=(units, units))
-    observations, next_observations = rng.uniform(-1, 1, (2, batch_size, 4)).astype(np.float32)
-    actions, flags = rng.integers(2, size=batch_size), rng.random((2, batch_size)) < 0.5
-    batch = Batch(observations, actions, np.ones(batch_size, np.float32), next_observations, *flags)
-    both = [np.ones((2 * batch_size, n), np.float32) for n in sizes]
-    one = [x[:batch_size].copy() for x in both]
-    weights = [np.ones(shape, np.float32) for shape in pairwise(sizes)]
-
-    def products():
-        for k, W in enumerate(weights):
-            both[k] @ W  # the online network on observations and next observations
-            both[k] @ W  # and the target network
-            one[k].T @ one[k + 1]  # the gradient in W
-            if k:
-                one[k + 1] @ W.T  # and in the layer's inputs
-
-    times = 2_000_000 // (units * batch_size)
-    return median(lambda: agent.learn(batch, 0.1), times=times), median(products, times=times)
+def products(units, batch_size):
+    """Seconds of the matrix products of an update alone: two forward passes, and the backward pass of one."""
+    shapes = [(4, units), (units, units), (units, 2)]
+    W = [np.ones(shape, np.float32) for shape in shapes]
+    x = [np.ones((batch_size, n), np.float32) for n in (4, units, units, 2)]
+    passes = [(x[k], W[k]) for k in range(3)] * 2 + [(x[k].T, x[k + 1]) for k in range(3)]
+    passes += [(x[k + 1], W[k].T) for k in (1, 2)]
+    return seconds(lambda: [a @ b for a, b in passes], 30_000 // batch_size)
 
 
-def stable_baselines3():
-    """Steps a second of Stable-Baselines3's DQN at the work of `own_loop`."""
-    import torch
-    from stable_baselines3 import DQN
-    from stable_baselines3.common.callbacks import EvalCallback
-
-    torch.set_num_threads(1)
-    make = find_environment("CartPole-v1").make
-
-    def train():
-        model = DQN(
-            "MlpPolicy", make(), learning_rate=1e-3, buffer_size=100_000, learning_starts=0, batch_size=64, tau=0.02,
-            train_freq=1, gradient_steps=1, target_update_interval=1, policy_kwargs={"net_arch": [64, 64]}, seed=0,
-            device="cpu",
-        )  # fmt: skip
-        model.learn(STEPS, EvalCallback(make(), n_eval_episodes=5, eval_freq=200, verbose=0, warn=False))
-
-    return STEPS / median(train, repeats=3)
+def theirs(module, units, batch_size):
+    """Seconds of a gradient step of another library's DQN on CartPole, drawing its batch included; None without it."""
+    try:
+        library = importlib.import_module(module)
+    except ImportError:
+        return None
+    if module == "stable_baselines3":
+        importlib.import_module("torch").set_num_threads(1)
+    options = {"learning_starts": 1000, "target_update_interval": 1, "policy_kwargs": {"net_arch": [units, units]}}
+    model = library.DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu", **options).learn(1000)
+    return seconds(lambda: model.train(200, batch_size)) / 200
 
 
-def d3rlpy():
-    """Steps a second of d3rlpy's double DQN at the work of `own_loop`."""
-    import structlog
-    import torch
-    from d3rlpy.algos import DoubleDQNConfig
-    from d3rlpy.algos.qlearning.explorers import ConstantEpsilonGreedy
-    from d3rlpy.logging import NoopAdapterFactory
-    from d3rlpy.models import VectorEncoderFactory
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    torch.set_num_threads(1)
-    make = find_environment("CartPole-v1").make
-
-    def train():
-        encoder = VectorEncoderFactory([64, 64])
-        learner = DoubleDQNConfig(batch_size=64, learning_rate=1e-3, encoder_factory=encoder).create(device=False)
-        learner.fit_online(
-            make(), explorer=ConstantEpsilonGreedy(0.1), n_steps=STEPS, n_steps_per_epoch=200, eval_env=make(),
-            eval_n_trials=5, save_interval=STEPS, logger_adapter=NoopAdapterFactory(), show_progress=False,
-        )  # fmt: skip
-
-    return STEPS / median(train, repeats=3)
+def updates():
+    print("microseconds an update, on a batch drawn from a buffer; 4 inputs, two hidden layers, 2 outputs")
+    for units, batch_size in SIZES:
+        figures = {"its matrix products alone": products(units, batch_size)}
+        for name, layer_norm in {"this project": True, "without LayerNorm, as the next two": False}.items():
+            figures[name] = update(*learner(CART, units, layer_norm), batch_size)
+        figures |= {name: theirs(name, units, batch_size) for name in ("stable_baselines3", "sbx")}
+        for name, each in figures.items():
+            shown = f"{1e6 * each:>8,.0f}   {each / figures['this project']:.2f}" if each else "not installed"
+            print(f"  {units:>3} units, batch {batch_size:>3}: {name:<34} {shown}")
+    print(f"  the table, batch 64: {1e6 * update(*learner(LAKE), 64):,.0f}")
 
 
-def training():
-    print(f"training, an update a step, evaluations included, over {STEPS:,} steps")
-    network, plain = own_loop("CartPole-v1"), own_loop("CartPole-v1", layer_norm=False)
-    print(f"  the network on CartPole, batch 64: {network:,.0f} steps a second")
-    print(f"  without LayerNorm, as the two below are: {plain:,.0f} steps a second")
-    for name, measure in {"Stable-Baselines3's DQN": stable_baselines3, "d3rlpy's double DQN": d3rlpy}.items():
-        try:
-            theirs = measure()
-            print(f"  {name} on the same: {theirs:,.0f} steps a second; ours {network / theirs:.1f} times, ", end="")
-            print(f"without LayerNorm {plain / theirs:.1f} times")
-        except ImportError as error:
-            print(f"  {name}: not installed; pip install {error.name.replace('_', '-')}")
-    table = own_loop("FrozenLake-v1", batch_size=32)
-    print(f"  the table on FrozenLake, batch 32: {table:,.0f} steps a second")
-    print(f"  FrozenLake alone, without learner or evaluations: {stepping_alone('FrozenLake-v1'):,.0f} steps a second")
-    for units, batch_size in (64, 64), (256, 256):
-        seconds, floor = (1e6 * t for t in update(units, batch_size))
-        print(f"  an update, {units} units, batch {batch_size}: {seconds:,.0f} microseconds", end="; ")
-        print(f"its matrix products alone {floor:,.0f}: {seconds / floor:.2f} times the floor")
+def loops(evaluations=26):
+    print("steps a second of whole runs of `online`, an update a step and five greedy episodes every 200 steps")
+    settings = loro.Settings(evaluations)
+    steps = (evaluations - 1) * settings.steps_per_evaluation
+    for name, environment in {"CartPole-v1": CART, "FrozenLake-v1": LAKE}.items():
+        run = partial(loro.run, environment, loro.METHODS["online"], settings, 0)
+        print(f"  {name}: {steps / seconds(run, repeats=3):,.0f}")
 
 
-def collection(delay=0.05, repeats=3):
-    """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds an answer.
+def collection(delay=0.05):
+    """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds an answer; at temperature 1
+    every step is a request, and the longest episode sets how fast all ten can be."""
 
-    At temperature 1 every step is a request. The time beyond the delay is client, server and environment together.
-    """
-    lake = find_environment("FrozenLake-v1")
-
-    def play(concurrency, delay):
-        """(seconds, steps of each episode)"""
+    def play(concurrency):
         with ChatServer(lambda messages: "0", delay=delay) as server, tempfile.TemporaryDirectory() as folder:
-            player = Player(ChatClient(server.url, "model", temperature=1.0), lake)
+            player = Player(ChatClient(server.url, "model", temperature=1.0), LAKE)
             started = time.perf_counter()
             _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10, concurrency)
-            return time.perf_counter() - started, np.array([len(episode.actions) for episode in episodes])
+            return time.perf_counter() - started, [len(episode.actions) for episode in episodes]
 
-    together, alone, own = [], [], []
-    for _ in range(repeats):
-        together.append(play(10, delay)[0])
-        seconds, steps = play(1, delay)
-        alone.append(seconds)
-        own.append(play(1, 0.0)[0] / steps.sum())
-    together, alone, own = np.median(together), np.median(alone), np.median(own)
-    longest = alone * steps.max() / steps.sum()
-    print(f"collection, {delay * 1000:.0f} ms an answer, {steps.sum()} requests in ten episodes")
-    print(f"  one after another {alone:.2f} s, side by side {together:.2f} s: {alone / together:.1f} times as fast")
-    print(f"  side by side, over the longest episode alone: {together / longest:.2f}")
-    print(f"  beyond the server's delay: {own * 1000:.2f} ms a request")
+    (alone, steps), (together, _) = play(1), play(10)
+    print(f"ten episodes, {sum(steps)} requests of {delay} s: {alone:.1f} s one after another, {together:.1f} s side by side")
+    print(f"  the requests of the longest alone: {max(steps) * delay:.1f} s")
 
 
 if __name__ == "__main__":
-    training()
+    updates()
+    loops()
     collection()
