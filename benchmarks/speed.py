@@ -104,8 +104,8 @@ def loops(evaluations=26):
 
 
 def collection(delay=0.05):
-    """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds an answer; at temperature 1
-    every step is a request, and the longest episode sets how fast all ten can be."""
+    """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds each; at temperature
+    1 every step is a request, and the longest episode sets how fast all ten can be."""
 
     def play(concurrency):
         with ChatServer(lambda messages: "0", delay=delay) as server, tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def collection(delay=0.05):
             return time.perf_counter() - started, [len(episode.actions) for episode in episodes]
 
     (alone, steps), (together, _) = play(1), play(10)
-    print(f"ten episodes, {sum(steps)} requests of {delay} s: {alone:.1f} s one after another, {together:.1f} s side by side")
+    print(f"ten episodes, {sum(steps)} requests: {alone:.1f} s one after another, {together:.1f} s side by side")
     print(f"  the requests of the longest alone: {max(steps) * delay:.1f} s")
 
 
