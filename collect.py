@@ -44,9 +44,8 @@ class Player:
 
     def __init__(self, client, environment, votes=1):
         self.client, self.environment, self.votes = client, environment, votes
-        self.answers, self.lock = {}, threading.Lock()
+        self.answers, self.lock, self.stopped = {}, threading.Lock(), threading.Event()
         self.replies = self.invalid_replies = 0
-        self.stopped = threading.Event()
 
     def episode(self, seed):
         """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
@@ -84,16 +83,15 @@ class Player:
             raise InterruptedError
         if self.client.temperature > 0:
             return self.client.ask(messages)
-        key, answer = json.dumps(messages), Future()
-        with self.lock:
-            first = self.answers.setdefault(key, answer)
-        if first is answer:
+        key, own = json.dumps(messages), Future()
+        answer = self.answers.setdefault(key, own)
+        if answer is own:  # the first to ask this; others wait below for the answer
             try:
-                answer.set_result(self.client.ask(messages))
+                own.set_result(self.client.ask(messages))
             except Exception as error:
-                del self.answers[key]  # so that it is asked again
-                answer.set_exception(error)
-        return first.result()  # others wait here for the first
+                del self.answers[key]
+                own.set_exception(error)
+        return answer.result()
 
 
 def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log: None):
@@ -102,7 +100,7 @@ def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
     """
-    client, environment, started = player.client, player.environment, time.perf_counter()
+    client, environment, begun = player.client, player.environment, time.perf_counter()
     asked = {"env": env_name, "model": client.model, "system": environment.rules, "votes": player.votes}
     asked |= {"temperature": client.temperature, "max_tokens": client.max_tokens}
     header, kept = {**asked, "recorded": str(date.today())}, {}
@@ -118,15 +116,13 @@ def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log
             header.update(found)
             kept.update({episode.seed: episode for episode in episodes})
 
-    read()
-    missing = [seed for seed in range(n) if seed not in kept]
-    before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
-
     def costs():
-        now = client.requests, client.tokens_in, client.tokens_out, player.invalid_replies
-        now += (round(time.perf_counter() - started, 2),)
-        return {name: before[name] + cost for name, cost in zip(COSTS, now)}
+        now = client.requests, client.tokens_in, client.tokens_out, player.invalid_replies, time.perf_counter() - begun
+        return {name: round(before[name] + cost, 2) for name, cost in zip(COSTS, now)}
 
+    read()
+    before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
+    missing = [seed for seed in range(n) if seed not in kept]
     if missing:
         check_writable(path)
     player.stopped.clear()

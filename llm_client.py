@@ -17,16 +17,11 @@ class PatientRetry(Retry):
         return seconds and min(seconds, 60)
 
 
+STATUSES = (408, 429, *range(500, 600))  # after which asking again may help; to ask twice does no harm
 RETRY = PatientRetry(
-    total=8,
-    connect=5,
-    allowed_methods=None,  # POST as well: to ask twice does no harm
-    status_forcelist=(408, 429, *range(500, 600)),
-    raise_on_status=False,
-    backoff_factor=0.25,
-    backoff_jitter=0.25,
-    backoff_max=20,
-)
+    total=8, connect=5, allowed_methods=None, status_forcelist=STATUSES, raise_on_status=False,
+    backoff_factor=0.25, backoff_jitter=0.25, backoff_max=20,
+)  # fmt: skip
 
 
 class ServerError(ValueError):
@@ -50,8 +45,7 @@ class Bearer(requests.auth.AuthBase):
 
     def hide(self, text):
         """`text` as one short line, without the key, should a server repeat it."""
-        text = str(text).replace(self._key, "[key]") if self._key else str(text)
-        return " ".join(text.split())[:300]
+        return " ".join((str(text).replace(self._key, "[key]") if self._key else str(text)).split())[:300]
 
 
 class ChatClient:
@@ -71,10 +65,10 @@ class ChatClient:
         self.temperature, self.max_tokens = temperature, max_tokens
         self.timeout, self.retry, self.lock = timeout, retry, threading.Lock()
         self.requests = self.tokens_in = self.tokens_out = 0
-        self.session = requests.Session()
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not key.isascii() or not key.isprintable():
             raise ServerError("OPENAI_API_KEY holds characters that no key has; set it anew")
+        self.session = requests.Session()
         self.session.auth = Bearer(key)
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
@@ -85,12 +79,8 @@ class ChatClient:
         A failed try is repeated as `retry` says: by urllib3 itself where connection or status show the failure, from
         here where only the body does. Raises ServerError when the tries are used up, and at once after a refusal.
         """
-        body = {
-            "model": self.model,
-            "messages": messages,
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-        }
+        body = {"model": self.model, "messages": messages}
+        body |= {"temperature": self.temperature, "max_tokens": self.max_tokens}
         retry = self.retry
         while True:
             try:
@@ -105,17 +95,16 @@ class ChatClient:
     def models(self):
         """The names of the models that the server offers, as far as it says."""
         try:
-            return [model["id"] for model in self._send("GET", "/models").json()["data"]]
+            return [str(model["id"]) for model in self._send("GET", "/models").json()["data"]]
         except (UnusableAnswer, ValueError, KeyError, TypeError):
             return []
 
     def _send(self, method, path, **options):
         if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
             raise ServerError("give --base-url a server, such as http://localhost:11434/v1, without a password in it")
+        options |= {"timeout": self.timeout, "allow_redirects": False}
         try:
-            response = self.session.request(
-                method, self.base_url + path, timeout=self.timeout, allow_redirects=False, **options
-            )
+            response = self.session.request(method, self.base_url + path, **options)
         except requests.RequestException as error:
             if error.args and isinstance(error.args[0], (ProtocolError, ReadTimeoutError, DecodeError)):
                 raise UnusableAnswer("it breaks off") from None
@@ -136,10 +125,10 @@ class ChatClient:
         except (ValueError, KeyError, IndexError, TypeError):
             raise UnusableAnswer("it is not a chat completion") from None
         usage = answer.get("usage")
-        for name, tokens in usage.items() if isinstance(usage, dict) else ():
-            with self.lock:
-                self.tokens_in += tokens if name == "prompt_tokens" and isinstance(tokens, int) else 0
-                self.tokens_out += tokens if name == "completion_tokens" and isinstance(tokens, int) else 0
+        counts = [usage.get(f"{kind}_tokens") if isinstance(usage, dict) else 0 for kind in ("prompt", "completion")]
+        tokens_in, tokens_out = (count if isinstance(count, int) else 0 for count in counts)
+        with self.lock:
+            self.tokens_in, self.tokens_out = self.tokens_in + tokens_in, self.tokens_out + tokens_out
         if not isinstance(content, str) or not content.strip():
             raise UnusableAnswer("it is empty (a model that thinks may need more --max-tokens)")
         return content

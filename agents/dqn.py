@@ -28,15 +28,15 @@ class DQN:
         return self.acting.forward(self.scaled(observations))[0].argmax(1)
 
     def update(self, batch, alpha=0.0, td=1.0, step=0):
-        """A step of Adam on the mean loss of a Batch, then one of both averages. The rate falls with the learner's own
-        steps in the environment, learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
+        """A step of Adam on the mean loss of a Batch, then one of both averages. The learning rate falls with the
+        learner's own steps in the environment, as learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
         settings = self.settings
         q, passed = self.online.forward(self.scaled(batch.observations))
         next_q, _ = self.target.forward(self.scaled(batch.next_observations))
         targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.action_gap)
         gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
-        rate = settings.learning_rate / (1 + step / settings.decay_steps)
-        self.adam.step(self.online.backward(gradient, passed), rate)
+        learning_rate = settings.learning_rate / (1 + step / settings.decay_steps)
+        self.adam.step(self.online.backward(gradient, passed), learning_rate)
         # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
         for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate):
             average.parameters += rate * (self.online.parameters - average.parameters)

@@ -34,7 +34,7 @@ class ReplayBuffer:
         Raises ValueError for one of the LLM's that comes after the learner's first, or leaves no room for any."""
         if from_llm:
             if self.added or self.n_llm == self.capacity - 1:
-                raise ValueError(f"a buffer of {self.capacity} has no room for one more of the LLM's transitions")
+                raise ValueError(f"a buffer of {self.capacity} has no room for the LLM's transitions; make it larger")
             row, self.n_llm = self.n_llm, self.n_llm + 1
         else:
             row, self.added = self.n_llm + self.added % (self.capacity - self.n_llm), self.added + 1

@@ -40,4 +40,4 @@ class Teacher:
 def probability_above(a, b):
     """P(a > b) = Phi((mean(a) - mean(b)) / standard error): Welch 1947, taken as normal. One number counts as exact."""
     errors = [np.std(x, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else 0.0 for x in (a, b)]
-    return NormalDist(np.mean(b), math.hypot(*errors) or 1e-9).cdf(np.mean(a))
+    return NormalDist(np.mean(b), max(math.hypot(*errors), 1e-9)).cdf(np.mean(a))

@@ -1,106 +1,130 @@
-"""The replay buffer, against a plain list of what was put in."""
+"""The replay buffer, against two plain lists: the LLM's transitions and the learner's own."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agents.replay import Batch, ReplayBuffer
+from agents.replay import ReplayBuffer
 
 PLANE = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+seeds, shares = st.integers(0, 2**32), st.floats(0, 1)
 
 
-def batch(first, n, from_llm=True):
-    """n transitions, each recognisable by its number from `first` on in every field."""
-    i = np.arange(first, first + n)
-    return Batch(
-        observations=np.stack([i, i], 1).astype(np.float32),
-        actions=i,
-        rewards=(-i).astype(np.float32),
-        next_observations=np.stack([i + 1, i + 1], 1).astype(np.float32),
-        terminated=i % 3 == 0,
-        from_llm=np.full(n, from_llm),
-    )
+def transition(number):
+    """One that is recognised by its number in every field."""
+    s, s2 = np.float32([number, -number]), np.float32([number + 1, 0])
+    return s, number, -number / 2, s2, number % 3 == 0
 
 
-def filled(capacity, kept, added):
-    """A buffer with transitions 0..kept-1 for good and then transitions kept..kept+added-1 of the learner's own."""
+def buffer(capacity, n_llm, added):
+    """A buffer that was given transitions 0, 1, ...: first n_llm of the LLM's, then `added` of the learner's own."""
     replay = ReplayBuffer(capacity, PLANE)
-    for transition in zip(*batch(0, kept)[:5]):
-        replay.add(*transition, from_llm=True)
-    for transition in zip(*batch(kept, added)[:5]):
-        replay.add(*transition)
+    for number in range(n_llm + added):
+        replay.add(*transition(number), from_llm=number < n_llm)
     return replay
 
 
-sizes = st.integers(1, 30).flatmap(
-    lambda capacity: st.tuples(st.just(capacity), st.integers(0, capacity - 1), st.integers(0, 90))
-)
-seeds = st.integers(0, 2**32)
+def assert_unaltered(drawn, llm):
+    """Each row of a Batch is the transition of its number, and from_llm if that is among `llm`."""
+    for *row, from_llm in zip(*drawn):
+        for value, expected in zip(row, transition(row[1])):
+            np.testing.assert_array_equal(value, expected)
+        assert from_llm == (row[1] in llm)
 
 
-@given(sizes)
-def test_size_never_exceeds_capacity(size):
-    capacity, kept, added = size
-    assert len(filled(*size)) == min(capacity, kept + added)
+class TwoLists(RuleBasedStateMachine):
+    @initialize(capacity=st.integers(1, 12))
+    def begin(self, capacity):
+        self.replay, self.capacity, self.llm, self.own, self.number = ReplayBuffer(capacity, PLANE), capacity, [], [], 0
+
+    @rule()
+    def add_own(self):
+        self.replay.add(*transition(self.number))
+        self.own = [*self.own, self.number][len(self.llm) - self.capacity :]
+        self.number += 1
+
+    @rule()
+    def add_llm(self):
+        if self.own or len(self.llm) == self.capacity - 1:
+            with pytest.raises(ValueError, match="no room"):
+                self.replay.add(*transition(self.number), from_llm=True)
+        else:
+            self.replay.add(*transition(self.number), from_llm=True)
+            self.llm.append(self.number)
+        self.number += 1
+
+    @precondition(lambda self: self.llm or self.own)
+    @rule(size=st.integers(1, 64), share=shares, seed=seeds)
+    def sample(self, size, share, seed):
+        drawn = self.replay.sample(size, share, np.random.default_rng(seed))
+        assert len(drawn.actions) == size
+        assert_unaltered(drawn, self.llm)
+        assert set(drawn.actions) <= {*self.llm, *self.own}
+        if self.llm and self.own:
+            assert abs(drawn.from_llm.sum() - size * share) < 1
+
+    @invariant()
+    def holds_what_the_lists_hold(self):
+        if hasattr(self, "replay"):
+            held = [column[: len(self.replay)] for column in self.replay.columns]
+            assert sorted(held[1]) == self.llm + self.own
+            assert_unaltered(held, self.llm)
 
 
-@given(sizes, seeds)
-def test_holds_all_kept_and_the_newest_own_transitions(size, seed):
-    capacity, kept, added = size
-    replay = filled(*size)
-    newest = set(range(kept + added - min(added, capacity - kept), kept + added))
-    assert set(replay.columns.actions[: len(replay)]) == set(range(kept)) | newest
-    if len(replay):
-        drawn = replay.sample(3000, 0.5, np.random.default_rng(seed))
-        assert set(drawn.actions[drawn.from_llm]) == set(range(kept))
-        assert set(drawn.actions[~drawn.from_llm]) == newest
+TestTwoLists = TwoLists.TestCase
+TestTwoLists.settings = settings(max_examples=40, stateful_step_count=30)
 
 
-@given(sizes.filter(lambda size: size[1] + size[2] > 0), seeds, st.integers(1, 64), st.floats(0, 1))
-def test_every_drawn_transition_was_put_in_unaltered(size, seed, n, share):
-    drawn = filled(*size).sample(n, share, np.random.default_rng(seed))
-    assert len(drawn.actions) == n
-    for k, number in enumerate(drawn.actions):
-        expected = batch(number, 1, from_llm=number < size[1])
-        for column, value in zip(drawn, expected):
-            assert column.dtype == value.dtype
-            np.testing.assert_array_equal(column[k], value[0])
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.25, 0.5, 0.7, 1.0])
+def test_the_llms_share_of_a_batch_is_right_on_average(share):
+    replay, rng = buffer(20, 5, 15), np.random.default_rng(0)
+    drawn = [replay.sample(64, share, rng).from_llm.sum() for _ in range(1000)]
+    assert np.mean(drawn) == pytest.approx(64 * share, abs=0.06)
 
 
-@given(st.integers(1, 20), st.integers(1, 50), st.integers(1, 32), seeds)
-def test_half_and_half_is_exact(kept, added, half, seed):
-    drawn = filled(40, kept, added).sample(2 * half, 0.5, np.random.default_rng(seed))
-    assert drawn.from_llm.sum() == half
+@given(st.integers(1, 9), st.integers(1, 20), st.integers(1, 32), seeds)
+def test_half_and_half_is_exact(n_llm, added, half, seed):
+    assert buffer(10, n_llm, added).sample(2 * half, 0.5, np.random.default_rng(seed)).from_llm.sum() == half
 
 
-@pytest.mark.parametrize(("kept", "added", "from_llm"), [(7, 0, 16), (0, 7, 0)])
-def test_a_buffer_with_one_side_draws_from_it_alone(kept, added, from_llm):
-    for share in (0.0, 0.5, 1.0):
-        assert filled(20, kept, added).sample(16, share, np.random.default_rng(0)).from_llm.sum() == from_llm
+@pytest.mark.parametrize(("n_llm", "added"), [(5, 5), (5, 12), (0, 10), (0, 25), (9, 0)])
+def test_each_transition_of_a_kind_is_drawn_as_often_as_the_others(n_llm, added):
+    replay, rng = buffer(10, n_llm, added), np.random.default_rng(0)
+    _, times = np.unique([replay.sample(8, 0.5, rng).actions for _ in range(1000)], return_counts=True)
+    np.testing.assert_allclose(times, 8000 / len(replay), rtol=0.15)
+    assert len(times) == len(replay)
 
 
-@given(seeds)
-def test_the_same_seed_draws_the_same_batch(seed):
-    replay = filled(30, 10, 15)
-    first, second = (replay.sample(16, 0.5, np.random.default_rng(seed)) for _ in range(2))
-    for a, b in zip(first, second):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize(("n_llm", "added", "from_llm"), [(7, 0, 16), (0, 7, 0)])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_while_there_are_none_of_one_kind_all_are_of_the_other(n_llm, added, from_llm, share):
+    assert buffer(20, n_llm, added).sample(16, share, np.random.default_rng(0)).from_llm.sum() == from_llm
 
 
-def test_an_empty_buffer_says_so():
-    with pytest.raises(ValueError, match="empty buffer"):
-        filled(5, 0, 0).sample(4, 0.5, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(("kept", "added"), [(4, 0), (2, 1)])
-def test_llm_transitions_must_come_first_and_leave_room(kept, added):
-    with pytest.raises(ValueError, match="no room"):
-        filled(5, kept, added).add(*(column[0] for column in batch(9, 1)[:5]), from_llm=True)
+@pytest.mark.parametrize(("n_llm", "added"), [(10, 15), (10, 0), (0, 15)])
+@given(seeds, shares)
+def test_the_same_seed_draws_the_same_batch(n_llm, added, seed, share):
+    replay = buffer(30, n_llm, added)
+    np.testing.assert_equal(*(replay.sample(16, share, np.random.default_rng(seed)) for _ in range(2)))
 
 
 def test_a_drawn_batch_is_a_copy():
-    replay = filled(10, 3, 3)
-    replay.sample(8, 0.5, np.random.default_rng(0)).observations[:] = -1
-    assert replay.columns.observations.min() >= 0
+    replay = buffer(10, 3, 7)
+    for column in replay.sample(64, 0.5, np.random.default_rng(0)):
+        column[:] = 0
+    assert_unaltered(replay.columns, range(3))
+
+
+@pytest.mark.parametrize(
+    ("space", "shape", "dtype"), [(PLANE, (8, 2), np.float32), (gym.spaces.Discrete(5), (8,), np.int64)]
+)
+def test_the_columns_of_a_batch_are_as_documented(space, shape, dtype):
+    replay = ReplayBuffer(4, space)
+    replay.add(space.sample(), 1, 0.5, space.sample(), False)
+    s, a, r, s2, terminated, from_llm = replay.sample(8, 0.5, np.random.default_rng(0))
+    assert s.shape == s2.shape == shape and s.dtype == s2.dtype == dtype
+    assert a.shape == r.shape == terminated.shape == from_llm.shape == (8,)
+    assert (a.dtype, r.dtype, terminated.dtype, from_llm.dtype) == (np.int64, np.float32, bool, bool)

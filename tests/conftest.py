@@ -1,0 +1,36 @@
+"""Hypothesis without a time limit an example (a busy machine is not a failure), and what many tests are given."""
+
+import sys
+
+import pytest
+from hypothesis import settings
+
+import loro
+
+settings.register_profile("loro", deadline=None, max_examples=50)
+settings.load_profile("loro")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python loro.py ARGUMENTS`: (what it printed, what it said on stderr). What it refuses is raised."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["loro.py", *map(str, arguments)])
+        capsys.readouterr()
+        loro.main()
+        return capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """calls(owner, name) -> a list that grows: the arguments of each call of that function from now on."""
+
+    def watch(owner, name):
+        made, function = [], getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, **named: made.append(given) or function(*given, **named))
+        return made
+
+    return watch
