@@ -27,22 +27,25 @@ from agents.replay import ReplayBuffer
 from agents.teacher import Teacher
 from envs_text import find_environment
 
+# Once it has freed so large a block, glibc keeps smaller ones (mallopt(3)): to fetch them anew takes half of an update.
+np.empty(30_000_000, np.uint8)
+
 
 class Method(NamedTuple):
     """What a method does with its first episodes, and whether it goes on from there."""
 
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
     pretrain: int = 0  # updates on them
-    keep: bool = False  # them in the replay buffer after that?
-    plus: bool = False  # what loro-plus adds: the conservative term, llm_share of each batch, and trust
-    td: bool = True  # TD errors in the loss? or imitation alone
-    fine_tune: bool = True
+    keep: bool = False  # Do they stay in the replay buffer after that?
+    plus: bool = False  # with what loro-plus adds: the conservative term, llm_share of each batch, and trust
+    td: bool = True  # with TD errors in the loss; or imitation alone
+    fine_tune: bool = True  # Does the learner play and learn on?
 
 
 METHODS = {
     "online": Method(None),  # on-policy RL: the same learner without the LLM
     "loro": Method("llm", pretrain=1000, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=5000, keep=True, plus=True),  # ours
+    "loro-plus": Method("llm", pretrain=5000, keep=True, plus=True),  # ours: loro, held to what the LLM did
     "forget": Method("llm", pretrain=1000),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=5000, keep=True, plus=True),  # loro-plus on a random policy's episodes
@@ -56,28 +59,28 @@ METHODS = {
 class Settings(NamedTuple):
     """The budget and the hyperparameters, the same for every environment and method; each is an option."""
 
-    evaluations: int  # budget of a run (the paper's, by environment)
-    llm_episodes: int = 10  # that a run starts from, drawn by its seed
-    pretrain_updates: int | None = None  # on those episodes (the method's own number)
-    steps_per_evaluation: int = 200  # in the environment, between two evaluations
-    episodes_per_evaluation: int = 5  # whose mean return is an evaluation
-    batch_size: int = 64  # transitions
-    buffer_size: int = 100_000  # transitions
-    discount: float = 0.99  # of what comes a step later
-    action_gap: float = 0.9  # advantage learning: what a lesser action loses of its lack; 0: Q-learning
+    evaluations: int  # how many there are in a run (the paper's number, by environment)
+    llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
+    pretrain_updates: int | None = None  # updates on those episodes (the method's own number)
+    steps_per_evaluation: int = 200  # environment steps between two evaluations
+    episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
+    batch_size: int = 64  # transitions in a batch
+    buffer_size: int = 100_000  # transitions in the replay buffer
+    discount: float = 0.99  # gamma, the worth of a reward that comes a step later
+    advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end
-    epsilon_steps: int = 2000  # in which the share falls to that
-    table_learning_rate: float = 0.05  # the share of an error that the table corrects
+    epsilon_steps: int = 2000  # own steps until epsilon has fallen to that
+    table_learning_rate: float = 0.05  # share of an error that the table corrects at once
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
-    layer_norm: bool = True  # in the network
-    learning_rate: float = 0.001  # of the network, at first
-    decay_steps: int = 10_000  # after which it is half of that
+    layer_norm: bool = True  # LayerNorm in the network
+    learning_rate: float = 0.001  # Adam's, for the network, at first
+    decay_steps: int = 10_000  # own steps after which the learning rate is half of that
     target_rate: float = 0.02  # how far an update moves the target network
     acting_rate: float = 0.005  # how far an update moves the acting network
-    alpha: float = 0.5  # loro-plus: weight of the conservative term in pretraining
+    alpha: float = 0.5  # loro-plus: weight of the conservative term; it fades after pretraining
     llm_share: float | None = 0.5  # loro-plus: the LLM's share of each batch; none: drawn evenly
-    earned_trust: bool = True  # loro-plus: or else trust is always 1
-    trust_window: int = 10  # loro-plus: episodes by which the learner is compared with the LLM
+    earned_trust: bool = True  # loro-plus: trust is earned; or else it is always 1
+    trust_window: int = 10  # loro-plus: own episodes by which the learner is compared with the LLM
 
 
 def run(environment, method, settings, seed, llm_episodes=(), progress=lambda text: None):
@@ -115,12 +118,12 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     alpha = settings.alpha if method.plus or not method.td else 0.0
     updates = method.pretrain if settings.pretrain_updates is None else settings.pretrain_updates
     for _ in range(updates if method.pretrain and teacher.trust else 0):
-        agent.update(replay.sample(settings.batch_size, 1.0, draw_rng), alpha * teacher.trust, method.td)
+        agent.update(replay.sample(settings.batch_size, 1.0, draw_rng), alpha * teacher.trust, td=method.td)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
-    random_start = 1 - method.plus * teacher.trust
+    first_epsilon = 1 - method.plus * teacher.trust
     llm_share = settings.llm_share if method.plus else None
     observation, own_return, step = env.reset()[0], 0.0, 0
     while True:
@@ -130,7 +133,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         if len(returns) == settings.evaluations:
             return {"returns": returns, "trust": trust if method.plus else None}, agent
         for _ in range(settings.steps_per_evaluation if method.fine_tune else 0):
-            epsilon = max(settings.epsilon, random_start * (1 - step / settings.epsilon_steps))
+            epsilon = max(settings.epsilon, first_epsilon * (1 - step / settings.epsilon_steps))
             action = episodes.act(agent, epsilon, act_rng, observation)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
@@ -140,8 +143,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
                 observation, own_return = env.reset()[0], 0.0
             share = replay.n_llm / len(replay) if llm_share is None else llm_share
             batch = replay.sample(settings.batch_size, share * teacher.trust, draw_rng)
-            fading = len(data) / len(returns)  # The more it has played, the less it fears what the LLM has not tried.
-            agent.update(batch, alpha * teacher.trust * fading, step=step)
+            fade = len(data) / len(returns)  # The more it has played, the less it fears what the LLM has not tried.
+            agent.update(batch, alpha * teacher.trust * fade, step=step)
             step += 1
 
 

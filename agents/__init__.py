@@ -1,4 +1,4 @@
-"""The learners: `act(n observations)` gives the greedy actions (n,); `update(batch, ...)` makes one update."""
+"""The learners: act(observations) -> greedy actions (n,); update(batch, ...) is one update. See docs/theory.md."""
 
 import gymnasium as gym
 

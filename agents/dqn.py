@@ -1,4 +1,4 @@
-"""DQN (Mnih et al. 2015) on an MLP, with running averages in place of copies."""
+"""DQN (Mnih et al. 2015) on an MLP; the target network is a running average of the online one, not a copy."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from .mlp import MLP, Adam, first_parameters
 
 
 class DQN:
-    """Q(s, .) as a network. low, high: the usual range of each number of an observation, which it sees as -1..1.
+    """Q(s, .) as a network. low, high: the usual range of each number of an observation, scaled to -1..1.
 
     The online network learns, the target network values s', the acting network plays. The latter two are averages of
     the former's weights: a mean plays more steadily than the latest of them (Polyak & Juditsky 1992).
@@ -28,15 +28,15 @@ class DQN:
         return self.acting.forward(self.scaled(observations))[0].argmax(1)
 
     def update(self, batch, alpha=0.0, td=1.0, step=0):
-        """A step of Adam on the mean loss of a Batch, then one of both averages. The learning rate falls with the
+        """A step of Adam on the mean loss of a Batch, then both averages move. The learning rate falls with the
         learner's own steps in the environment, as learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
         settings = self.settings
-        q, passed = self.online.forward(self.scaled(batch.observations))
+        q, cache = self.online.forward(self.scaled(batch.observations))
         next_q, _ = self.target.forward(self.scaled(batch.next_observations))
-        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.action_gap)
+        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
         gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
         learning_rate = settings.learning_rate / (1 + step / settings.decay_steps)
-        self.adam.step(self.online.backward(gradient, passed), learning_rate)
+        self.adam.step(self.online.backward(gradient, cache), learning_rate)
         # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
         for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate):
             average.parameters += rate * (self.online.parameters - average.parameters)

@@ -3,22 +3,23 @@
 import numpy as np
 
 
-def td_targets(batch, q, next_q, reward_scale, discount, action_gap):
+def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     """y (B,) from Q(s, .) and Q(s', .), both (B, actions): persistent advantage learning.
 
-        y = r + max(discount max_a' Q(s', a') - action_gap (max_a' Q(s, a') - Q(s, a)),  discount Q(s', a))
+        y = r + max(discount max_a' Q(s', a') - advantage_learning gap,  discount Q(s', a))
+        gap = max_a' Q(s, a') - Q(s, a)
 
-    At action_gap 0 this is Q-learning. Above it an action loses a share of what it lacks to the best one, but no more
-    than repeating it would cost: so the best action keeps its value and stands out. (Bellemare et al. 2016, arXiv
-    1512.04860, section 4; they take the maximum of two expected values, here it is taken for each sample.) Termination
-    ends the bootstrap; truncation does not.
+    At advantage_learning 0 this is Q-learning. Above, the target of an action falls by a share of its gap to the best,
+    though not below what doing it once more is worth: so small errors no longer decide which is best. (Bellemare et al.
+    2016, arXiv 1512.04860, section 4; they take the maximum of two expected values, here it is taken for each sample.)
+    Termination ends the bootstrap; truncation does not.
     """
     rows, a = np.arange(len(q)), batch.actions
-    discount = np.float32(discount) * ~batch.terminated
-    lack = q.max(1) - q[rows, a]
-    best = discount * next_q.max(1) - action_gap * lack
-    repeated = discount * next_q[rows, a]
-    return reward_scale * batch.rewards + np.maximum(best, repeated)
+    discounts = np.float32(discount) * ~batch.terminated
+    gap = q.max(1) - q[rows, a]
+    best = discounts * next_q.max(1) - advantage_learning * gap
+    again = discounts * next_q[rows, a]
+    return reward_scale * batch.rewards + np.maximum(best, again)
 
 
 def loss_gradient(batch, q, targets, alpha, td=1.0, clip=np.inf):

@@ -7,17 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-# Once glibc has seen so large a block freed, it keeps smaller ones for the next arrays (mallopt(3), M_MMAP_THRESHOLD).
-# To fetch their memory anew from the system, page by page, would take as long as the arithmetic at 256 units.
-np.empty(30_000_000, np.uint8)
-
 
 def linear(x, W, b):
     """z = x W + b: (B, n) -> (B, m)."""
     return x @ W + b
 
 
-def linear_derivative(dz, x, W):
+def linear_backward(dz, x, W):
     """dW = x^T dz; db, the sum of the rows of dz; dx = dz W^T."""
     return x.T @ dz, dz.sum(0), dz @ W.T
 
@@ -29,7 +25,7 @@ def layer_norm(z):
     return centred / std, std
 
 
-def layer_norm_derivative(dy, y, std):
+def layer_norm_backward(dy, y, std):
     """dz = (dy - mean(dy) - y mean(dy y)) / std.
 
     By the chain rule: dz_j = sum_i dy_i ∂y_i/∂z_j, where ∂y_i/∂z_j = ([i = j] - 1/m - y_i y_j / m) / std since
@@ -43,7 +39,7 @@ def relu(y):
     return np.maximum(y, 0)
 
 
-def relu_derivative(dx, x):
+def relu_backward(dx, x):
     """dy = dx where x > 0, else 0."""
     return dx * (x > 0)
 
@@ -72,24 +68,24 @@ class MLP:
             self.layers.append((W.reshape(n, m), b))
 
     def forward(self, x):
-        """(B, inputs) -> (B, outputs), and for `backward` the (x, y, std) by which each layer's inputs x came about."""
-        passed = [(x, None, None)]
+        """(B, inputs) -> (B, outputs), and for `backward` a cache: each layer's input x, and y and std before it."""
+        cache = [(x, None, None)]
         for W, b in self.layers[:-1]:
             z = linear(x, W, b)
             y, std = layer_norm(z) if self.norm else (z, None)
             x = relu(y)
-            passed.append((x, y, std))
-        return linear(x, *self.layers[-1]), passed
+            cache.append((x, y, std))
+        return linear(x, *self.layers[-1]), cache
 
-    def backward(self, dz, passed):
-        """dL/dparameters, flat, from dL/doutputs (B, outputs) and what `forward` passed on."""
+    def backward(self, dz, cache):
+        """dL/dparameters, flat, from dL/doutputs (B, outputs) and the cache of `forward`."""
         gradients = []
-        for (W, _), (x, y, std) in zip(reversed(self.layers), reversed(passed)):
-            dW, db, dx = linear_derivative(dz, x, W)
+        for (W, _), (x, y, std) in zip(reversed(self.layers), reversed(cache)):
+            dW, db, dx = linear_backward(dz, x, W)
             gradients = [dW.ravel(), db, *gradients]
             if y is not None:
-                dy = relu_derivative(dx, x)
-                dz = layer_norm_derivative(dy, y, std) if self.norm else dy
+                dy = relu_backward(dx, x)
+                dz = layer_norm_backward(dy, y, std) if self.norm else dy
         return np.concatenate(gradients)
 
 
@@ -101,7 +97,7 @@ class Adam:
         self.m, self.v, self.t = np.zeros_like(parameters), np.zeros_like(parameters), 0
 
     def step(self, g, learning_rate):
-        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon), with m', v' as if not begun at 0."""
+        """parameters <- parameters - learning_rate m' / (sqrt(v') + epsilon); m', v' are corrected for a start at 0."""
         self.t += 1
         self.m += (1 - self.beta1) * (g - self.m)
         self.v += (1 - self.beta2) * (g * g - self.v)

@@ -6,7 +6,7 @@ from .loss import loss_gradient, td_targets
 
 
 class QTable:
-    """q: Q(s, a), a row for each state; zero at first but for a trace, drawn by `rng`, that breaks ties."""
+    """q: Q(s, a), a row for each state; zero at first but for tiny noise, drawn by `rng`, that breaks ties."""
 
     def __init__(self, n_states, n_actions, reward_scale, settings, rng):
         self.q = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
@@ -16,14 +16,14 @@ class QTable:
         return self.q[observations].argmax(1)
 
     def update(self, batch, alpha=0.0, td=1.0, step=0):
-        """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, at any step.
+        """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 
-        A pair (s, a) that it holds k times moves by the mean of its k gradients: so repetition cannot carry it past its
-        target, errors need no clipping, and Huber's loss is the squared error.
+        The gradients of a pair (s, a) that it holds k times are divided by k: so repetition carries no value past its
+        target, no error needs clipping, and the conservative term asks which actions the LLM took, not how often.
         """
         s, a, settings = batch.observations, batch.actions, self.settings
         q, next_q = self.q[s], self.q[batch.next_observations]
-        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.action_gap)
+        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
         gradient = loss_gradient(batch, q, targets, alpha, td)
         pair = s * self.n_actions + a
         times = np.bincount(pair)[pair]

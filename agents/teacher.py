@@ -22,18 +22,18 @@ class Teacher:
 
     def __init__(self, returns, random_return, window, earned=True):
         self.returns, self.random_return, self.earned = returns, random_return, earned
-        self.own_returns = deque([random_return] * window, maxlen=window)
+        self.learner_returns = deque([random_return] * window, maxlen=window)
         self.judge()
 
     def watch(self, own_return):
-        self.own_returns.append(own_return)
+        self.learner_returns.append(own_return)
         self.judge()
 
     def judge(self):
-        self.trust = float(bool(self.returns))
+        self.trust = 1.0 if self.returns else 0.0
         if self.earned and self.returns:
             beats_random = 2 * probability_above(self.returns, [self.random_return]) - 1
-            not_outdone = 2 * probability_above(self.returns, self.own_returns)
+            not_outdone = 2 * probability_above(self.returns, self.learner_returns)
             self.trust = max(0.0, beats_random) * min(1.0, not_outdone)
 
 

@@ -51,9 +51,9 @@ def test_the_acting_network_acts():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_target_network_values_what_comes_next_and_the_online_network_knows_the_action_gap(seed):
+def test_the_target_network_values_what_comes_next_and_the_online_network_knows_the_advantage_learning(seed):
     """The step is the same when the targets are handed over as rewards that end their episodes."""
-    settings = {"discount": 0.9, "action_gap": 0.5}
+    settings = {"discount": 0.9, "advantage_learning": 0.5}
     agent, twin, b = off_centre(seed, **settings), off_centre(seed, **settings), off_centre_batch(seed)
     q, _ = agent.online.forward(agent.scaled(b.observations))
     next_q, _ = agent.target.forward(agent.scaled(b.next_observations))
@@ -110,7 +110,7 @@ def test_the_network_learns_a_small_process_to_its_exact_values():
     last, s2 = s == n - 1, np.minimum(s + 1, n - 1)
     b = batch(states[s], a, np.where(a == 0, 0.2, last), states[s2], (a == 0) | last)
     exact = [[0.2, discount ** (n - 1 - i)] for i in range(n)]
-    agent = network(n, 2, discount=discount, action_gap=0.0)
+    agent = network(n, 2, discount=discount, advantage_learning=0.0)
     for _ in range(2000):
         agent.update(b)
     for net in agent.online, agent.target, agent.acting:

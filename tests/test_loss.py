@@ -79,14 +79,14 @@ def test_the_numbers_of_the_actions_are_of_no_importance(sample, alpha, seed):
 
 
 @given(samples(), st.floats(-5, 5), fractions, fractions)
-def test_the_targets_are_those_of_a_plain_loop(sample, reward_scale, discount, action_gap):
+def test_the_targets_are_those_of_a_plain_loop(sample, reward_scale, discount, advantage_learning):
     b, q, next_q, _ = sample
     expected = []
     for a, r, terminated, values, next_values in zip(b.actions, b.rewards, b.terminated, q, next_q):
         lack = max(values) - values[a]
-        advantage = discount * max(next_values) - action_gap * lack
+        advantage = discount * max(next_values) - advantage_learning * lack
         expected.append(reward_scale * r + (0 if terminated else max(advantage, discount * next_values[a])))
-    targets = td_targets(b, q, next_q, reward_scale, discount, action_gap)
+    targets = td_targets(b, q, next_q, reward_scale, discount, advantage_learning)
     np.testing.assert_allclose(targets, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -98,16 +98,16 @@ def test_termination_ends_the_bootstrap_and_truncation_does_not():
 
 
 @given(samples(), fractions)
-def test_without_an_action_gap_the_targets_are_those_of_q_learning(sample, discount):
+def test_without_an_advantage_learning_the_targets_are_those_of_q_learning(sample, discount):
     b, q, next_q, _ = sample
     q_learning = b.rewards + discount * ~b.terminated * next_q.max(1)
     np.testing.assert_allclose(td_targets(b, q, next_q, 1.0, discount, 0.0), q_learning, rtol=1e-5, atol=1e-5)
 
 
 @given(samples(), fractions, fractions)
-def test_the_best_action_keeps_its_value_and_no_other_gains(sample, discount, action_gap):
+def test_the_best_action_keeps_its_value_and_no_other_gains(sample, discount, advantage_learning):
     b, q, next_q, _ = sample
-    taken = td_targets(b, q, next_q, 1.0, discount, 0.0) - td_targets(b, q, next_q, 1.0, discount, action_gap)
+    taken = td_targets(b, q, next_q, 1.0, discount, 0.0) - td_targets(b, q, next_q, 1.0, discount, advantage_learning)
     assert (taken >= 0).all()
     assert not taken[b.actions == q.argmax(1)].any()
 

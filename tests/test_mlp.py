@@ -30,21 +30,21 @@ def assert_derivative(analytic, outputs, x, upstream):
 def test_the_derivative_of_linear(seed, B, n, m):
     rng = np.random.default_rng(seed)
     x, W, b, dz = (rng.normal(size=shape) for shape in ((B, n), (n, m), m, (B, m)))
-    for analytic, argument in zip(mlp.linear_derivative(dz, x, W), (W, b, x)):
+    for analytic, argument in zip(mlp.linear_backward(dz, x, W), (W, b, x)):
         assert_derivative(analytic, lambda: mlp.linear(x, W, b), argument, dz)
 
 
 @given(seeds, few, st.integers(3, 7))
 def test_the_derivative_of_layer_norm(seed, B, m):
     z, dy = np.random.default_rng(seed).normal(size=(2, B, m))
-    assert_derivative(mlp.layer_norm_derivative(dy, *mlp.layer_norm(z)), lambda: mlp.layer_norm(z)[0], z, dy)
+    assert_derivative(mlp.layer_norm_backward(dy, *mlp.layer_norm(z)), lambda: mlp.layer_norm(z)[0], z, dy)
 
 
 @given(seeds, few, few)
 def test_the_derivative_of_relu(seed, B, m):
     y, dx = np.random.default_rng(seed).normal(size=(2, B, m))
     assume(np.abs(y).min() > 1e-4)
-    assert_derivative(mlp.relu_derivative(dx, mlp.relu(y)), lambda: mlp.relu(y), y, dx)
+    assert_derivative(mlp.relu_backward(dx, mlp.relu(y)), lambda: mlp.relu(y), y, dx)
 
 
 @with_or_without_norm
@@ -63,9 +63,9 @@ def test_no_operation_changes_what_it_is_given():
     x, W, b, dz = arrays = [np.ones(shape) for shape in ((2, 3), (3, 4), 4, (2, 4))]
     for array in arrays:
         array.flags.writeable = False
-    mlp.linear_derivative(dz, x, W), mlp.linear(x, W, b)
-    mlp.layer_norm_derivative(dz, dz, dz[:, :1]), mlp.layer_norm(dz)
-    mlp.relu_derivative(dz, dz), mlp.relu(dz)
+    mlp.linear_backward(dz, x, W), mlp.linear(x, W, b)
+    mlp.layer_norm_backward(dz, dz, dz[:, :1]), mlp.layer_norm(dz)
+    mlp.relu_backward(dz, dz), mlp.relu(dz)
 
 
 @with_or_without_norm

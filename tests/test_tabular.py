@@ -64,9 +64,9 @@ def test_the_numbers_of_the_actions_are_of_no_importance(seed):
     np.testing.assert_allclose(other.q, one.q[:, order], atol=1e-12)
 
 
-@pytest.mark.parametrize("action_gap", [0.0, 0.9])
+@pytest.mark.parametrize("advantage_learning", [0.0, 0.9])
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1"])
-def test_a_table_reaches_the_optimum_of_value_iteration(name, action_gap):
+def test_a_table_reaches_the_optimum_of_value_iteration(name, advantage_learning):
     env, discount = gym.make(name).unwrapped, 0.95
     optimum = value_iteration(env.P, discount)
     everything = [  # each outcome in proportion to its probability, a multiple of 1/3
@@ -76,12 +76,12 @@ def test_a_table_reaches_the_optimum_of_value_iteration(name, action_gap):
         for _ in range(round(3 * p))
     ]
     b = batch(*map(np.array, zip(*everything)))
-    agent = table(*optimum.shape, discount=discount, action_gap=action_gap, table_learning_rate=0.5)
+    agent = table(*optimum.shape, discount=discount, advantage_learning=advantage_learning, table_learning_rate=0.5)
     for _ in range(600):
         agent.update(b)
     np.testing.assert_allclose(agent.q.max(1), optimum.max(1), atol=1e-4)
     assert (optimum[range(len(optimum)), agent.act(np.arange(len(optimum)))] > optimum.max(1) - 1e-3).all()
-    if action_gap:  # lesser actions look worse than they are
+    if advantage_learning:  # lesser actions look worse than they are
         assert (agent.q < optimum + 1e-4).all()
         assert np.ptp(agent.q, 1).mean() > 1.1 * np.ptp(optimum, 1).mean()
     else:
