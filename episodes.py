@@ -108,9 +108,9 @@ def read_rollouts(path, env_name, env):
             if checked and record.pop("crc32", None) != checksum(record):
                 raise ValueError("damaged: its fields do not agree with its crc32")
             found.append(episode_of(record, env) if found else record)
-            if found[0].get("format") != FORMAT or found[0].get("env") != env_name:
-                what = f"{found[0].get('format')} of {found[0].get('env')}"
-                raise ValueError(f"{what}, not {FORMAT} of {env_name}; give --rollouts another file")
+            what, wanted = f"{found[0].get('format')} of {found[0].get('env')}", f"{FORMAT} of {env_name}"
+            if what != wanted or not isinstance(found[0].get("model"), str | None):
+                raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
             raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
     except ValueError as error:
@@ -136,7 +136,7 @@ def episode_of(record, env):
     else:
         wanted, states = f"lists of {space.shape[0]} finite numbers", isinstance(observations, list)
         states = states and len(observations) == T + 1 and all(numbers(row, space.shape[0]) for row in observations)
-    said = replies if isinstance(replies, list) else [replies] * (replies is not None)
+    said = replies if isinstance(replies, list) else []
     texts = [text for reply in said for text in (reply if isinstance(reply, list) else [reply])]
     needs = {
         f"actions: not numbers from 0..{n_actions - 1}": T and numbers(actions, T, (int,), 0, n_actions - 1),
@@ -144,7 +144,7 @@ def episode_of(record, env):
         f"observations: not {T + 1} {wanted}": states,
         "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
         "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,
-        f"replies: not {T} texts": len(said) in (0, T) and all(type(text) is str for text in texts),
+        f"replies: not {T} texts": replies is None or (len(said) == T and all(type(text) is str for text in texts)),
         "seed: not a whole number": type(seed) in (int, type(None)),
     }
     for problem, met in needs.items():

@@ -4,16 +4,18 @@ import ast
 import gzip
 import inspect
 import json
+import math
 import os
 import time
 import uuid
 import zlib
+from contextlib import suppress
 from importlib.metadata import version
 
 LARGEST = 1e12  # no return comes near it
-# What a result must hold, and of which type.
-FIELDS = {"env": str, "method": str, "seed": int, "config": dict, "returns": list, "llm_episodes": int}
-FIELDS |= {"model": str | None, "best_return": int | float | None}
+# What others read of a result, and of which types that may be.
+FIELDS = {"env": (str,), "method": (str,), "seed": (int,), "config": (dict,), "returns": (list,)}
+FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (int, float, type(None))}
 
 
 def write_whole(path, data):
@@ -37,23 +39,26 @@ def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for draft in path.parent.glob(".*.part"):
-        if time.time() - draft.stat().st_mtime > 3600:
-            draft.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # Another run may have finished it.
+            if time.time() - draft.stat().st_mtime > 3600:
+                draft.unlink()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a file")
     probe = path.with_name(path.name + ".part")
     probe.touch()
-    probe.unlink()
+    probe.unlink(missing_ok=True)
 
 
 def parse_json(text):
     """The JSON object in `text` (bytes in UTF-8), of finite numbers. Raises ValueError, in a line, if it holds none."""
 
-    def refuse(constant):
-        raise ValueError(f"{constant} is not a finite number")
+    def finite(number):
+        if not math.isfinite(float(number)):
+            raise ValueError(f"{number} is not a finite number")
+        return float(number)
 
     try:
-        found = json.loads(text.decode("utf-8"), parse_constant=refuse)
+        found = json.loads(text.decode("utf-8"), parse_constant=finite, parse_float=finite)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise ValueError("not JSON in UTF-8") from None
     if not isinstance(found, dict):
@@ -70,9 +75,8 @@ def code_checksum(*parts):
     """The checksum of functions, classes and modules by what they do: without comments, docstrings and layout."""
     trees = [ast.parse(inspect.getsource(part)) for part in parts]
     for node in (node for tree in trees for node in ast.walk(tree)):
-        first = getattr(node, "body", None)
-        if isinstance(first, list) and isinstance(first[0], ast.Expr) and isinstance(first[0].value, ast.Constant):
-            first[0].value = ast.Constant(None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[:1] = [] if node.body[1:] else [ast.Pass()]
     return checksum([ast.unparse(tree) for tree in trees])
 
 
@@ -108,11 +112,13 @@ def read_result(text, where):
     """The result, a dict, in `text`, JSON as `result` writes it. Raises ValueError, naming `where`, if it is none."""
     try:
         found = parse_json(text)
-        wrong = [name for name, kind in FIELDS.items() if not isinstance(found.get(name, NotImplemented), kind)]
-        if not wrong and len(found["returns"]) != found["config"].get("evaluations"):
-            wrong = [f"{len(found['returns'])} returns of {found['config'].get('evaluations')}"]
-        if not wrong and not all(type(x) in (int, float) and abs(x) < LARGEST for x in found["returns"]):
-            wrong = ["a return"]
+        wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
+        for name in [] if wrong else ["returns", "trust"]:
+            values = found["returns"] if found.get(name) is None else found[name]
+            if type(values) is not list or not 0 < len(values) == found["config"].get("evaluations"):
+                wrong.append(f"{name}, one for each evaluation")
+            elif not all(type(x) in (int, float) and abs(x) < LARGEST for x in values):
+                wrong.append(f"a number of {name}")
         if wrong:
             raise ValueError(f"missing or wrong: {', '.join(wrong)}")
     except ValueError as error:

@@ -6,65 +6,65 @@
 #
 #   QUICK=1                a small slice, in about two minutes
 #   SEEDS="100 119"        the first seed and the last
-#   ROLLOUTS=FOLDER        another teacher: `loro` and `no-trust` on that folder's ENV.jsonl files, beside the study
-#   OUT=results/study      where results go, one folder for each variant: main, tau-1, pretrain-0, ...
+#   ROLLOUTS=FOLDER        another teacher: loro-plus, with trust and without, on that folder's ENV.jsonl files
+#   OUT=results/study      where results go, one folder for each variant: main, no-trust, tau-1, pretrain-0, ...
 set -euo pipefail
 cd "$(dirname "$0")"
 
 environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-v1 RepresentedPong-v0"
-methods="online loro loro-paper forget mix random-data own-data llm random"
-ablations="no-advantage-learning no-conservatism no-layer-norm no-symmetric-sampling no-trust"
-few_episodes="1 3" few_updates="0 300 1000 3000"
+methods="online loro loro-plus forget mix random-data own-data clone llm random"
 seeds=${SEEDS:-100 119} out=${OUT:-results/study} budget=
 if [[ -n ${QUICK:-} ]]; then
-    methods="online loro" ablations="" few_episodes="" few_updates=""
-    seeds=${SEEDS:-100 102} out=${OUT:-results/quick} budget=" --evaluations 50"
+    methods="online loro loro-plus" seeds=${SEEDS:-100 102} out=${OUT:-results/quick} budget="--evaluations 50"
 fi
 
-[[ $seeds =~ ^[0-9]+\ [0-9]+$ ]] && ((${seeds% *} <= ${seeds#* })) ||
-    { echo "run_all.sh: SEEDS is the first seed and the last, such as SEEDS=\"100 119\"" >&2; exit 2; }
-
-run() { # VARIANT ENV METHOD SEED [OPTION ...]: one command
-    printf 'python loro.py --env %s --method %s --seed %s --out %q' "$2" "$3" "$4" "$out/$1"
-    printf '%s%s\n' "$budget" "${*:5}"
+run() { # FOLDER METHOD [OPTION ...]: the command for $env and $seed
+    printf '%q ' python loro.py --env "$env" --method "$2" --seed "$seed" --out "$out/$1" --resume $budget "${@:3}"
+    echo
 }
 
 runs() {
-    for seed in $(seq $seeds); do
-        for env in $environments; do
-            if [[ -n ${ROLLOUTS:-} ]]; then
-                for method in loro no-trust; do
-                    run "$(basename "$ROLLOUTS")" "$env" $method "$seed" "$(printf ' --rollouts %q' "$ROLLOUTS/$env.jsonl")"
-                done
-                continue
-            fi
-            for method in $methods; do run main "$env" "$method" "$seed"; done
-            # Pong takes longer than the other five together, and is left out of the ablations.
-            [[ $env != RepresentedPong-v0 ]] || continue
-            for method in $ablations; do
-                [[ $method == no-layer-norm && $env =~ ^(FrozenLake|CliffWalking) ]] || # a table has no layers
-                    run main "$env" "$method" "$seed"
-            done
-            for tau in $few_episodes; do run "tau-$tau" "$env" loro "$seed" " --llm-episodes $tau"; done
-            for n in $few_updates; do run "pretrain-$n" "$env" loro "$seed" " --pretrain-steps $n"; done
-        done
-    done
+    for seed in $(seq $seeds); do for env in $environments; do
+        if [[ -n ${ROLLOUTS:-} ]]; then
+            [[ -e $ROLLOUTS/$env.jsonl ]] || continue
+            run "$(basename "$ROLLOUTS")" loro-plus --rollouts "$ROLLOUTS/$env.jsonl"
+            run "$(basename "$ROLLOUTS")-no-trust" loro-plus --rollouts "$ROLLOUTS/$env.jsonl" --no-earned-trust
+            continue
+        fi
+        for method in $methods; do run main "$method"; done
+        [[ -z ${QUICK:-} && $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
+        run no-conservative-term loro-plus --alpha 0
+        run no-symmetric-sampling loro-plus --llm-share none
+        run no-trust loro-plus --no-earned-trust
+        run no-advantage-learning loro-plus --advantage-learning 0
+        [[ $env =~ ^(FrozenLake|CliffWalking) ]] || run no-layer-norm loro-plus --no-layer-norm # a table has no layers
+        for n in 1 3; do run "tau-$n" loro-plus --llm-episodes "$n"; done
+        for n in 0 300 1000 3000; do run "pretrain-$n" loro-plus --pretrain-updates "$n"; done
+    done; done
 }
 
-[[ ${1:-} == --list ]] && { runs; exit; }
-[[ $# == 0 ]] || { echo "run_all.sh: unknown argument $1; there is only --list" >&2; exit 2; }
+end() { echo "${clear:-}run_all.sh: $1" >&2; exit "${2:-2}"; } # REASON [EXIT CODE]
+[[ $# == 0 || $* == --list ]] || end "unknown argument $1; there is only --list"
+[[ $seeds =~ ^[0-9]+\ [0-9]+$ ]] && ((10#${seeds% *} <= 10#${seeds#* })) ||
+    end 'SEEDS is the first seed and the last, such as SEEDS="100 119"'
+commands=$(runs)
+[[ -n $commands ]] || end "ROLLOUTS=$ROLLOUTS holds no ENV.jsonl, such as FrozenLake-v1.jsonl"
+[[ $# == 0 ]] || { echo "$commands"; exit; }
 
-# Each command is a run of its own and says nothing but its errors; awk counts those that are done.
-total=$(runs | wc -l) failed=0
-[[ -t 2 ]] && separator='\r' || separator='\n'
-runs | tr '\n' '\0' | xargs -r -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c 'eval "$0" > /dev/null && echo done' |
-    awk -v total="$total" -v separator="$separator" '{ printf "%d of %d runs%s", NR, total, separator > "/dev/stderr"; fflush() }' ||
-    failed=1
-[[ -t 2 ]] && echo >&2
+# The runs say nothing but their errors, into a pipe: on a terminal, their status lines would hide the counter.
+total=$(wc -l <<< "$commands") n=0 failed=0
+[[ -t 2 ]] && clear=$'\r\e[K' newline= || clear= newline=$'\n'
+set -m # the workers become a process group, which can be stopped as one
+trap 'kill -- "-$(jobs -p)" 2> /dev/null || true; end "stopped; the same command goes on" 130' INT TERM HUP
+tr '\n' '\0' <<< "$commands" |
+    xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c 'trap "echo ended" EXIT; eval "$0" 2>&1 > /dev/null' |
+    while IFS= read -r line; do
+        [[ $line == ended ]] && printf '%s' "$clear$((++n)) of $total runs$newline" || echo "$clear$line"
+    done >&2 &
+wait $! || failed=1
+[[ -n $newline ]] || echo >&2
 
-variants=()
-for variant in main ${ROLLOUTS:+"$(basename "$ROLLOUTS")"} $(printf "tau-%s " $few_episodes; printf "pretrain-%s " $few_updates); do
-    [[ -d $out/$variant ]] && variants+=("$out/$variant")
-done
-python report.py "${variants[@]}" --figure "$out/figure.png" | tee "$out/table.md"
-[[ $failed == 0 ]] || { echo "run_all.sh: some runs failed, see above; the same command repeats them" >&2; exit 1; }
+table=$(python report.py "$out") && tee "$out/table.md" <<< "$table" || failed=1
+[[ -z $table || ! -d $out/main ]] ||
+    python report.py "$out/main" --methods loro-plus loro online --figure "$out/figure.png" > /dev/null || failed=1
+[[ $failed == 0 ]] || end "something failed, see above; the same command tries it again" 1

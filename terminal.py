@@ -143,14 +143,14 @@ def table(returns, best_return, columns=80):
     out the worst tenth of all points: a bad start would flatten the rest.
     """
     means = {method: each.mean(0) for method, each in returns.items()}
-    every, wide = np.array([*means.values()]), max(map(len, means))
+    every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
     low, high = np.quantile(every, 0.1), every.max()
-    lines = [f"{'method':<{wide}} {'cumulative reward':>17} {'mean':>9} {'regret':>9}   "]
-    width = columns - len(lines[0])
-    lines[0] += f"evaluations, {low:.4g} to {high:.4g}"
+    lines = [f"{'method':<{wide}} {'cumulative reward':>17} {'mean':>10} {'regret':>11}   "]
+    width = max(1, columns - len(lines[0]))
+    lines[0] += f"{low:.4g} to {high:.4g}"
     for method, mean in means.items():
         regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
-        row = f"{method:<{wide}} {mean.sum():>17,.1f} {mean.mean():>9,.2f} {regret:>9}   "
+        row = f"{method:<{wide}} {mean.sum():>17,.1f} {mean.mean():>10,.2f} {regret:>11}   "
         lines.append(row + curve(mean, low, high, width))
     return lines
 

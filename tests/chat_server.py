@@ -2,10 +2,17 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from llm_client import RETRY, ChatClient
+
 FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "gone quiet")
+AT_ONCE = RETRY.new(backoff_factor=0, backoff_jitter=0)
+
+
+def client(server, **options):
+    """A ChatClient that asks again without delay."""
+    return ChatClient(server.url, "small", **{"retry": AT_ONCE, "timeout": (60, 60), **options})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,11 +37,6 @@ class Handler(BaseHTTPRequestHandler):
             number = len(server.asked)
             server.asked.append(body)
             server.keys.append(self.headers.get("Authorization"))
-            server.in_flight += 1
-            server.peak = max(server.peak, server.in_flight)
-        time.sleep(server.delay)
-        with server.lock:
-            server.in_flight -= 1
         self.answer(server.fault(number), body["messages"])
 
     def answer(self, fault, messages):
@@ -58,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, json.dumps(good), missing=10)
         elif fault and fault.isdigit():
             said = f"no: {self.headers.get('Authorization')}"
-            self.send(int(fault), json.dumps({"error": {"message": said}}), {"Retry-After": "0"})
+            self.send(int(fault), json.dumps({"error": {"message": said}}), self.server.headers)
         else:
             self.send(200, bodies.get(fault) or json.dumps(good))
 
@@ -72,16 +74,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Use it in a `with`. reply: messages -> text or message. fault: number of a request -> one of FAULTS or None."""
+    """Use it in a `with`. reply: messages -> text or message. fault: number of a request -> one of FAULTS or None.
+
+    headers: those of an answer with another status than 200.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, reply=lambda messages: "0", fault=lambda number: None, delay=0.0):
+    def __init__(self, reply=lambda messages: "0", fault=lambda number: None, headers=(("Retry-After", "0"),)):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.reply, self.fault, self.delay = reply, fault, delay
+        self.reply, self.fault, self.headers = reply, fault, headers
         self.lock, self.quiet = threading.Lock(), threading.Event()
-        self.asked, self.keys, self.connections, self.in_flight, self.peak = [], [], 0, 0, 0
+        self.asked, self.keys, self.connections = [], [], 0
         self.usage = {"prompt_tokens": 7, "completion_tokens": 1}
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 

@@ -1,6 +1,10 @@
 """What several tests share: batches, learners, worlds to run in, and independent ways to a right answer."""
 
 import json
+import os
+import subprocess
+import sys
+import threading
 from functools import cache, partial
 from pathlib import Path
 
@@ -147,17 +151,23 @@ def best_return(P, start, limit):
     return best[start]
 
 
-def readme_table(first_columns):
-    """The cells of README's table whose header starts so: a list a row."""
-    lines = (ROOT / "README.md").read_text().splitlines()
-    starts = [i for i, line in enumerate(lines) if line.startswith(first_columns)]
-    assert len(starts) == 1, f"README.md has {len(starts)} tables that start with {first_columns}"
-    rows = []
-    for line in lines[starts[0] + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip().strip("|").split("|")])
-    return rows
+def documented(header):
+    """The cells of the one table, in README or docs/, whose header starts so: a list a row."""
+    texts = ["\n" + path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    tables = [part.partition("\n\n")[0] for text in texts for part in text.split(f"\n{header}")[1:]]
+    assert len(tables) == 1, f"{len(tables)} tables start with {header}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in tables[0].splitlines()[2:]]
+
+
+def python(*arguments, **options):
+    """A process, which is killed after two minutes; its output is buffered as in a pipe."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": buffered} | options
+    process = subprocess.Popen([sys.executable, *map(str, arguments)], **options)
+    timer = threading.Timer(120, process.kill)
+    timer.daemon = True
+    timer.start()
+    return process
 
 
 def write_lines(path, *records):

@@ -1,30 +1,23 @@
-"""Rollout files: exact replay, round trips, and what a damaged file says."""
+"""Episodes: played, evaluated, turned into transitions; rollout files, their exact replay, and what damage says."""
 
 import json
 import pickle
-import re
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from helpers import ROOT, SHIPPED, Doubling, environment, recorded, recording, value_iteration, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_learners import value_iteration
 
-from envs_text import find_environment, parse_action
-from episodes import Episode, crc32, play, read_rollouts, write_rollouts, write_whole
+import episodes
+import loro
+from agents.tabular import QTable
+from envs_text import parse_action
+from episodes import Episode, evaluate, play, read_rollouts, transitions, write_rollouts
 
-RECORDED = sorted((Path(__file__).parent.parent / "rollouts").glob("*.jsonl"))
-LAKE, CART = gym.make("FrozenLake-v1"), gym.make("CartPole-v1")
-LAKE_FILE = Path(__file__).parent.parent / "rollouts" / "FrozenLake-v1.jsonl"
-MEAN_RETURNS = {
-    "FrozenLake-v1": 0.70,
-    "CliffWalking-v1": -13,
-    "CartPole-v1": 200,
-    "MountainCar-v0": -114.7,
-    "Pendulum-v1": -132.3,
-}
+LAKE, CART = gym.make("FrozenLake-v1"), gym.make("CartPole-v1", max_episode_steps=200)
+MEAN_RETURNS = dict(zip(SHIPPED, [0.7, -13, 200, -114.7, -132.3, 0.1]))
 
 
 def same(a, b):
@@ -35,199 +28,336 @@ def same(a, b):
             assert x.dtype == y.dtype, name
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-def test_each_recording_replays_exactly(path):
-    environment = find_environment(path.stem)
-    env = environment.make()
-    header, episodes = read_rollouts(path, path.stem, env)
-    assert header["model"] == "Claude" and len(episodes) == 10
-    for episode in episodes:
+def all_same(a, b):
+    for one, other in zip(a, b, strict=True):
+        same(one, other)
+
+
+def table(size, action=lambda state: 0):
+    """A QTable that takes action(state) in each state."""
+    agent = QTable(size, 4, 1.0, loro.Settings(1), np.random.default_rng(0))
+    agent.q[np.arange(size), [action(state) for state in range(size)]] = 1.0
+    return agent
+
+
+# Play
+
+
+def test_an_episode_is_what_happened():
+    episode = play(Doubling(4), lambda observation: 0, 7)
+    expected = np.arange(5), np.zeros(4, int), np.array([1.0, 0, 4, 0]), True, False
+    same(episode, Episode(7, *expected))
+    assert episode.total == 5.0
+
+
+def test_an_episode_ends_at_a_time_limit_too():
+    assert play(Doubling(2, terminates=False), lambda observation: 1, 0)[-3:] == (False, True, None)
+
+
+def test_an_episode_begins_as_its_seed_says():
+    seeds, env = [], Doubling(2)
+    env.seeds = seeds
+    play(env, lambda observation: 0, 5)
+    assert seeds == [5]
+
+
+@pytest.mark.parametrize(("terminates", "expected"), [(True, 15.0), (False, 15.0 * 200 / 4)])
+def test_an_episode_that_was_cut_off_counts_as_if_it_had_gone_on(terminates, expected):
+    episode = play(Doubling(4, terminates), lambda observation: observation % 2, 0)
+    assert episode.full_return(200) == expected
+
+
+def test_at_its_limit_an_episode_was_not_cut_off():
+    episode = play(Doubling(200, terminates=False), lambda observation: observation % 2, 0)
+    assert episode.full_return(200) == episode.total == 7 + 8 * 197
+
+
+# Evaluation
+
+
+def test_an_evaluation_is_the_mean_undiscounted_return_of_whole_greedy_episodes():
+    envs = [Doubling(1), Doubling(3, terminates=False), Doubling(150)]
+    assert evaluate(table(201, lambda t: t % 2), envs) == (1 + 7 + 7 + 8 * 147) / 3
+
+
+def test_an_evaluation_plays_each_environment_to_its_own_end():
+    envs = [Doubling(length) for length in (150, 3, 1)]
+    evaluate(table(201), envs)
+    assert [env.t for env in envs] == [150, 3, 1]
+
+
+def test_an_evaluation_shows_the_agent_each_environments_own_observations():
+    assert evaluate(table(201), [Doubling(2), Doubling(1), Doubling(3)]) == (1 + 1 + 5) / 3
+
+
+@pytest.mark.parametrize("action", range(4))
+def test_an_evaluation_agrees_with_play(action):
+    envs, twins = ([environment("FrozenLake-v1").make() for _ in range(4)] for _ in range(2))
+    for seed, env in enumerate(envs):
+        env.reset(seed=seed)
+    returns = []
+    for seed, env in enumerate(twins):
+        env.reset(seed=seed)
+        returns.append(play(env, lambda observation: action, None).total)
+    assert evaluate(table(16, lambda state: action), envs) == np.mean(returns)
+
+
+# Transitions
+
+
+def test_transitions_are_an_episodes_steps():
+    episode = play(Doubling(3), lambda observation: 0, 0)
+    assert list(transitions([episode] * 2)) == [(0, 0, 1, 1, False), (1, 0, 0, 2, False), (2, 0, 4, 3, True)] * 2
+
+
+def test_a_time_limit_makes_no_state_terminal():
+    cut = play(Doubling(3, terminates=False), lambda observation: 0, 0)
+    assert not any(terminated for *_, terminated in transitions([cut]))
+    assert sum(terminated for *_, terminated in transitions(recorded("FrozenLake-v1")[1])) == 9  # of ten episodes
+
+
+# The shipped recordings
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_recording_replays_exactly(name):
+    (header, found), env = recorded(name), environment(name).make()
+    assert header["model"] == "Claude" and header["env"] == name and len(found) == 10
+    for episode in found:
         actions = iter(episode.actions)
         same(play(env, lambda observation: next(actions), episode.seed), episode._replace(replies=None))  # noqa: B023
-        assert [parse_action(reply, environment.actions) for reply in episode.replies] == episode.actions.tolist()
-    mean = np.mean([episode.total for episode in episodes])
-    assert mean == pytest.approx(MEAN_RETURNS.get(path.stem, 0.1), abs=0.05)
+    assert np.mean([episode.total for episode in found]) == pytest.approx(MEAN_RETURNS[name], abs=0.05)
 
 
-finite = st.floats(-(2.0**29), 2.0**29, width=32)
-
-
-@st.composite
-def cart_episodes(draw):
-    T = draw(st.integers(1, 5))
-    return Episode(
-        draw(st.none() | st.integers(0, 2**31)),
-        np.array(draw(st.lists(st.lists(finite, min_size=4, max_size=4), min_size=T + 1, max_size=T + 1)), np.float32),
-        np.array(draw(st.lists(st.integers(0, 1), min_size=T, max_size=T))),
-        np.array(draw(st.lists(st.floats(-1e9, 1e9), min_size=T, max_size=T)), float),
-        draw(st.booleans()),
-        draw(st.booleans()),
-        draw(st.none() | st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=T, max_size=T)),
-    )
-
-
-@settings(max_examples=50)
-@given(
-    episodes=st.lists(cart_episodes(), min_size=1, max_size=3), model=st.text(st.characters(exclude_categories=["Cs"]))
-)
-def test_writing_then_reading_gives_the_same_episodes(tmp_path_factory, episodes, model):
-    path = tmp_path_factory.mktemp("rollouts") / "new" / "file.jsonl"
-    write_rollouts(path, {"env": "CartPole-v1", "model": model}, episodes)
-    header, again = read_rollouts(path, "CartPole-v1", CART)
-    assert header["model"] == model and len(again) == len(episodes)
-    for a, b in zip(episodes, again):
-        same(a, b)
-    assert [p.name for p in path.parent.iterdir()] == ["file.jsonl"]
-
-
-@settings(max_examples=500)
-@given(data=st.data())
-def test_damage_in_one_place_is_named_or_harmless(tmp_path_factory, data):
-    intact = LAKE_FILE.read_bytes()
-    start = data.draw(st.integers(0, len(intact) - 1))
-    length = data.draw(st.sampled_from([0, 1, 1, 2, 3, 80, 100_000]))
-    instead = data.draw(
-        st.sampled_from([b"", b"0", b"1", b"9", b" ", b"\n", b"-", b'"', b"]", b"\xff", b"NaN"]) | st.binary(max_size=3)
-    )
-    path = tmp_path_factory.mktemp("damaged") / "file.jsonl"
-    path.write_bytes(intact[:start] + instead + intact[start + length :])
-    try:
-        header, episodes = read_rollouts(path, "FrozenLake-v1", LAKE)
-    except ValueError as error:
-        assert str(path) in str(error) and "\n" not in str(error)
-        assert re.search(r" line \d+: |is empty", str(error))
-    else:
-        expected_header, expected = read_rollouts(LAKE_FILE, "FrozenLake-v1", LAKE)
-        assert header == expected_header
-        for a, b in zip(episodes, expected, strict=True):
-            same(a, b)
-
-
-def lake_record(**changes):
-    record = {
-        "seed": 0,
-        "observations": [0, 4, 5],
-        "actions": [1, 2],
-        "rewards": [0, 0],
-        "terminated": True,
-        "truncated": False,
-    }
-    return {**record, **changes}
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"actions": [1, 4]}, "actions is not a list of numbers from 0..3"),
-        ({"actions": [1, True]}, "actions is not a list"),
-        ({"actions": [1, 1.0]}, "actions is not a list"),
-        ({"actions": [], "rewards": [], "observations": [0]}, "actions is not a list"),
-        ({"rewards": [0, float("nan")]}, "NaN is not a finite number"),
-        ({"rewards": [0, float("inf")]}, "Infinity is not a finite number"),
-        ({"rewards": [0, 10**400]}, "rewards is not a list of finite numbers"),
-        ({"rewards": [0]}, "2 actions need 2 rewards and 3 observations"),
-        ({"observations": [0, 4]}, "2 actions need 2 rewards and 3 observations"),
-        ({"observations": [0, 4, 16]}, "observations is not a list of numbers from 0..15"),
-        ({"observations": [[0], [4], [5]]}, "observations is not a list of numbers from 0..15"),
-        ({"terminated": 1}, "true or false"),
-        ({"replies": ["1"]}, "2 actions need 2 replies"),
-        ({"replies": ["1", 2]}, "reply is not text"),
-        ({"seed": "0"}, "seed is not a whole number"),
-    ],
-)
-def test_a_wrong_episode_is_refused_with_file_and_line(tmp_path, changes, problem):
-
-    path = tmp_path / "file.jsonl"
-    lines = [{"format": "loro-rollouts-1", "env": "FrozenLake-v1"}, lake_record(), lake_record(**changes)]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(ValueError, match=rf"file\.jsonl line 3: .*{problem}"):
-        read_rollouts(path, "FrozenLake-v1", LAKE)
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"", "is empty"),
-        (pickle.dumps([1, 2]), "line 1: not JSON.*pickles"),
-        (b"[1]\n", "line 1: not a JSON object"),
-        (b"[" * 100_000, "line 1"),
-        (b'{"env": "FrozenLake-v1"}\n', "line 1: not a rollout file"),
-        (b'{"format": "loro-rollouts-1", "env": "FrozenLake-v1"}\n', "line 1: the file ends after 0 episodes"),
-        (
-            b'{"format": "loro-rollouts-1", "env": "CartPole-v1"}\n',
-            "line 1: episodes of CartPole-v1, not of FrozenLake-v1",
-        ),
-        (
-            b"".join(LAKE_FILE.read_bytes().splitlines(keepends=True)[:5]),
-            "line 5: the file ends after 4 episodes of 10",
-        ),
-    ],
-)
-def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):
-    path = tmp_path / "file.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=problem):
-        read_rollouts(path, "FrozenLake-v1", LAKE)
-
-
-def test_a_line_that_does_not_agree_with_its_checksum_is_refused(tmp_path):
-    lines = LAKE_FILE.read_bytes().splitlines()
-    for damaged in (lines[3].replace(b"0.0, 0.0", b"0.0, 1.0", 1), lines[3].replace(b"crc32", b"crc3", 1)):
-        path = tmp_path / "file.jsonl"
-        path.write_bytes(b"\n".join([*lines[:3], damaged, *lines[4:]]))
-        with pytest.raises(ValueError, match=r"file\.jsonl line 4: damaged"):
-            read_rollouts(path, "FrozenLake-v1", LAKE)
-
-
-def test_files_without_checksums_are_read(tmp_path):
-    lines = [line.rsplit(b', "crc32"', 1)[0] + b"}" for line in LAKE_FILE.read_bytes().splitlines()]
-    path = tmp_path / "file.jsonl"
-    path.write_bytes(b"\n".join(lines))
-    for a, b in zip(
-        read_rollouts(path, "FrozenLake-v1", LAKE)[1], read_rollouts(LAKE_FILE, "FrozenLake-v1", LAKE)[1], strict=True
-    ):
-        same(a, b)
-
-
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
-    path = tmp_path / "file.txt"
-    path.write_text("before")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "half \ud800 of it")
-    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_the_checksum_sees_every_field():
-    assert (
-        len({crc32(lake_record(**change)) for change in ({}, {"seed": 1}, {"rewards": [0, 1]}, {"truncated": True})})
-        == 4
-    )
-
-
-shared = Path(__file__).parent.parent.parent / "shared" / "qwen2.5-7b"
-
-
-@pytest.mark.skipif(not shared.is_dir(), reason="the weak teacher's episodes are not here")
-def test_episodes_without_seeds_and_replies_are_read():
-    for path in shared.glob("*.jsonl"):
-        _, episodes = read_rollouts(path, path.stem, find_environment(path.stem).make())
-        assert len(episodes) == 30 and all(e.seed is None and e.replies is None for e in episodes)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_recorded_reply_names_its_action(name):
+    for episode in recorded(name)[1]:
+        named = [parse_action(reply, environment(name).actions) for reply in episode.replies]
+        assert named == episode.actions.tolist()
 
 
 @pytest.mark.parametrize(("name", "pairs"), [("FrozenLake-v1", 11), ("CliffWalking-v1", 13)])
 def test_the_recordings_contain_what_an_optimal_policy_visits(name, pairs):
-    env = find_environment(name).make()
+    env, found = environment(name).make(), recorded(name)[1]
     P = env.unwrapped.P
-    best = value_iteration(P, env.observation_space.n, env.action_space.n, 0.99).argmax(1)
+    best = value_iteration(P, 0.99).argmax(1)
     visited, ahead = set(), [int(env.reset(seed=0)[0])]
     while ahead:
         s = ahead.pop()
         visited.add((s, int(best[s])))
         ahead += [s2 for _, s2, _, end in P[s][best[s]] if not end and (s2, best[s2]) not in visited]
-    _, episodes = read_rollouts(RECORDED[0].parent / f"{name}.jsonl", name, env)
-    recorded = {pair for e in episodes for pair in zip(e.observations[:-1].tolist(), e.actions.tolist())}
-    assert len(visited) == pairs and visited <= recorded
-    assert (
-        f"`{name}.jsonl` | 10 | {sum(len(e.actions) for e in episodes)} |"
-        in (RECORDED[0].parent / "README.md").read_text()
+    played = {pair for episode in found for pair in zip(episode.observations[:-1].tolist(), episode.actions.tolist())}
+    assert len(visited) == pairs and visited <= played
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_data_card_counts_the_steps(name):
+    steps = sum(len(episode.actions) for episode in recorded(name)[1])
+    assert f"`{name}.jsonl` | 10 | {steps:,} |" in (ROOT / "rollouts" / "README.md").read_text()
+
+
+weak = ROOT.parent / "shared" / "qwen2.5-7b"
+
+
+@pytest.mark.skipif(not weak.is_dir(), reason="the weak teacher's episodes are not here")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_weak_teachers_episodes_are_read(name):
+    _, found = read_rollouts(weak / f"{name}.jsonl", name, environment(name).make())
+    assert len(found) == 30 and all(episode.seed is None and episode.replies is None for episode in found)
+
+
+# Round trips
+
+finite = st.floats(-(2.0**29), 2.0**29, width=32)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+ends = st.sampled_from([(True, False), (False, True), (True, True)])
+
+
+@st.composite
+def cart_episodes(draw):
+    T = draw(st.integers(1, 5))
+    replies = st.none() | st.lists(texts, min_size=T, max_size=T)
+    votes = st.lists(st.lists(texts, min_size=3, max_size=3), min_size=T, max_size=T)
+    return Episode(
+        draw(st.none() | st.integers(0, 2**31)),
+        np.array(draw(st.lists(st.lists(finite, min_size=4, max_size=4), min_size=T + 1, max_size=T + 1)), np.float32),
+        np.array(draw(st.lists(st.integers(0, 1), min_size=T, max_size=T))),
+        np.array(draw(st.lists(st.floats(-1e9, 1e9), min_size=T, max_size=T)), float),
+        *draw(ends),
+        draw(replies | votes),
     )
+
+
+@given(st.lists(cart_episodes(), min_size=1, max_size=3), texts)
+def test_writing_then_reading_gives_the_same_episodes(tmp_path_factory, played, model):
+    path = tmp_path_factory.mktemp("rollouts") / "new" / "file.jsonl"
+    write_rollouts(path, {"env": "CartPole-v1", "model": model}, played)
+    header, again = read_rollouts(path, "CartPole-v1", CART)
+    assert header["model"] == model and header["episodes"] == len(played)
+    all_same(again, played)
+    assert [p.name for p in path.parent.iterdir()] == ["file.jsonl"]
+
+
+def test_files_without_checksums_are_read(tmp_path):
+    records = [json.loads(line) for line in recording("FrozenLake-v1").read_text().splitlines()]
+    for record in records:
+        del record["crc32"]
+    all_same(read_lake(write_lines(tmp_path / "file.jsonl", *records)), recorded("FrozenLake-v1")[1])
+
+
+def read_lake(path):
+    return read_rollouts(path, "FrozenLake-v1", LAKE)[1]
+
+
+# Damage
+
+LAKE_FILE = recording("FrozenLake-v1").read_bytes()
+HEADER = {"format": "loro-rollouts-1", "env": "FrozenLake-v1", "model": "M"}
+EPISODE = {"seed": 0, "observations": [0, 4, 5], "actions": [1, 2], "rewards": [0, 0]}
+EPISODE |= {"terminated": True, "truncated": False}
+ONE_STEP = {"observations": [0, 4], "actions": [1], "rewards": [0]}
+bits = st.sampled_from([b"", b"0", b"1", b"9", b" ", b"\n", b"-", b'"', b"]", b"\xff", b"NaN"]) | st.binary(max_size=3)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(LAKE_FILE) - 1), st.sampled_from([0, 1, 1, 2, 3, 80, 100_000]), bits)
+def test_damage_in_one_place_is_named_or_harmless(tmp_path_factory, start, length, instead):
+    path = tmp_path_factory.mktemp("damaged") / "file.jsonl"
+    path.write_bytes(LAKE_FILE[:start] + instead + LAKE_FILE[start + length :])
+    try:
+        header, found = read_rollouts(path, "FrozenLake-v1", LAKE)
+    except ValueError as error:
+        assert str(error).startswith(f"{path} line ") and "\n" not in str(error)
+    else:
+        assert header == recorded("FrozenLake-v1")[0]
+        all_same(found, recorded("FrozenLake-v1")[1])
+
+
+def test_a_line_that_does_not_agree_with_its_checksum_is_refused(tmp_path):
+    lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
+    for damaged in (lines[3].replace(b"0.0, 0.0", b"0.0, 1.0", 1), lines[3].replace(b"crc32", b"crc3", 1)):
+        path.write_bytes(b"\n".join([*lines[:3], damaged, *lines[4:]]))
+        with pytest.raises(ValueError, match=r"file\.jsonl line 4: damaged"):
+            read_lake(path)
+
+
+def test_an_episode_that_was_taken_out_is_missed(tmp_path):
+    lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
+    path.write_bytes(b"\n".join([*lines[:3], *lines[4:]]))
+    with pytest.raises(ValueError, match=r"too early, after 9 episodes"):
+        read_lake(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"actions": [1, 4]}, "actions"),
+        ({"actions": [1, -1]}, "actions"),
+        ({"actions": [1, True]}, "actions"),
+        ({"actions": [1, 1.0]}, "actions"),
+        ({"actions": {"1": 1, "2": 2}}, "actions"),
+        ({"actions": [], "rewards": [], "observations": [0]}, "actions"),
+        ({"rewards": [0, float("nan")]}, "NaN"),
+        ({"rewards": [0, float("inf")]}, "Infinity"),
+        ({"rewards": [0, 10**400]}, "rewards"),
+        ({"rewards": [0, True]}, "rewards"),
+        ({"rewards": [0]}, "rewards"),
+        ({"observations": [0, 4]}, "observations"),
+        ({"observations": [0, 4, 16]}, "observations"),
+        ({"observations": [0, 4, 5.0]}, "observations"),
+        ({"observations": [[0], [4], [5]]}, "observations"),
+        ({"terminated": 1}, "true or false"),
+        ({"truncated": None}, "true or false"),
+        ({"terminated": False}, "neither terminated nor truncated"),
+        ({"replies": ["1"]}, "replies"),
+        ({"replies": ["1", 2]}, "replies"),
+        ({"replies": ["1", ["1", 2]]}, "replies"),
+        ({"replies": "12"}, "replies"),
+        ({"replies": 5}, "replies"),
+        (ONE_STEP | {"replies": "1"}, "replies"),
+        ({"seed": "0"}, "seed"),
+        ({"seed": True}, "seed"),
+    ],
+)
+def test_a_wrong_episode_is_refused_with_file_and_line(tmp_path, changes, problem):
+    path = write_lines(tmp_path / "file.jsonl", HEADER, EPISODE, EPISODE | changes)
+    with pytest.raises(ValueError, match=rf"file\.jsonl line 3: .*{problem}"):
+        read_lake(path)
+
+
+@pytest.mark.parametrize("field", ["observations", "actions", "rewards", "terminated", "truncated"])
+def test_an_episode_needs_each_of_its_fields(tmp_path, field):
+    lacking = {name: value for name, value in EPISODE.items() if name != field}
+    with pytest.raises(ValueError, match=rf"line 2: .*{field}"):
+        read_lake(write_lines(tmp_path / "file.jsonl", HEADER, lacking))
+
+
+@pytest.mark.parametrize("observations", [[[0.0] * 4] * 2, [[0.0] * 3] * 3, [0.0] * 3, [[0.0, 0, 0, 1e999]] * 3])
+def test_a_vector_has_as_many_finite_numbers_as_its_environment_says(tmp_path, observations):
+    episode = EPISODE | {"observations": observations, "actions": [0, 1]}
+    path = write_lines(tmp_path / "file.jsonl", HEADER | {"env": "CartPole-v1"}, episode)
+    path.write_text(path.read_text().replace("Infinity", "1e999"))
+    with pytest.raises(ValueError, match=r"line 2: .*(observations|finite)"):
+        read_rollouts(path, "CartPole-v1", CART)
+
+
+HEAD = json.dumps(HEADER).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "too early, after 0"),
+        (b"\n\n", "too early, after 0"),
+        (pickle.dumps([1, 2]), "line 1: not JSON"),
+        (b"[1]\n", "line 1: not a JSON object"),
+        (b"[" * 100_000, "line 1: "),
+        (b'{"a": ' * 100_000, "line 1: "),
+        (b'{"env": "FrozenLake-v1"}\n', "line 1: .*not loro-rollouts-1"),
+        (HEAD, "line 1: .*too early, after 0"),
+        (HEAD.replace(b"FrozenLake", b"CartPole"), "line 1: .*CartPole-v1.*FrozenLake-v1"),
+        (HEAD.replace(b"rollouts-1", b"rollouts-9"), "line 1: .*loro-rollouts-9"),
+        (HEAD.replace(b'"M"', b"[1]") + b"\n" + json.dumps(EPISODE).encode(), "line 1: .*model"),
+        (b"".join(LAKE_FILE.splitlines(keepends=True)[:5]), "line 5: .*too early, after 4"),
+    ],
+)
+def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):
+    path = tmp_path / "file.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"file\.jsonl .*{problem}"):
+        read_lake(path)
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "."])
+def test_a_file_that_is_not_there_is_named(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"there is no file {tmp_path / name}"):
+        read_lake(tmp_path / name)
+
+
+# The step limit
+
+
+def steps(T, **changes):
+    """A record of T steps in CartPole."""
+    record = {"observations": [[0.0, 0, 0, t] for t in range(T + 1)], "actions": [1] * T, "rewards": [1.0] * T}
+    return record | {"terminated": True, "truncated": False, "replies": ["1"] * T} | changes
+
+
+@pytest.mark.parametrize("changes", [{}, {"replies": None}, {"terminated": False, "truncated": True}])
+def test_an_episode_longer_than_the_step_limit_is_cut_at_it(tmp_path, changes):
+    path = write_lines(tmp_path / "file.jsonl", HEADER | {"env": "CartPole-v1"}, steps(500, **changes))
+    (episode,) = read_rollouts(path, "CartPole-v1", CART)[1]
+    assert episode.total == episode.full_return(200) == len(episode.actions) == 200
+    assert (episode.terminated, episode.truncated) == (False, True)
+    assert len(episode.observations) == 201 and episode.observations[-1, -1] == 200
+    assert len(episode.replies or [""] * 200) == 200
+
+
+def test_an_episode_that_ends_at_the_step_limit_is_left_as_it_is(tmp_path):
+    path = write_lines(tmp_path / "file.jsonl", HEADER | {"env": "CartPole-v1"}, steps(200))
+    (episode,) = read_rollouts(path, "CartPole-v1", CART)[1]
+    assert (len(episode.actions), episode.terminated, episode.truncated) == (200, True, False)
+
+
+def test_the_record_of_an_episode_leaves_out_what_is_unknown():
+    assert set(episodes.record_of(play(Doubling(1), lambda observation: 0, None))) == set(EPISODE) - {"seed"}

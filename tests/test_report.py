@@ -1,96 +1,108 @@
-"""The report: its figures against a count by hand, and what it refuses."""
+"""The report: its figures against a count by hand, the names of its rows, its figure, and what it refuses."""
 
+import io
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+import files
 import report
+import terminal
 
-ROOT = Path(__file__).parent.parent
+LLM = ("loro", "loro-plus", "llm")
 
 
-def keep(folder, method, seed, returns, best_return=10.0, env="Walk-v0", **config):
-    """Writes a result file, as loro.py does."""
-    result = {
-        "env": env,
-        "method": method,
-        "seed": seed,
-        "model": "M" if method == "loro" else None,
-        "config": {"evaluations": len(returns), **config},
-        "returns": returns,
-        "llm_episodes": 10 if method == "loro" else 0,
-        "cumulative_reward": sum(returns),
-        "best_return": best_return,
-        "seconds": 1.0,
-    }
+def keep(folder, method, seed, returns, env="Walk-v0", best=10.0, model="M", **config):
+    """Writes a result file, as loro.py does; methods of the LLM start from two episodes."""
+    llm = method in LLM
+    result = {"env": env, "method": method, "seed": seed, "model": model if llm else None, "best_return": best}
+    result |= {"llm_episodes": 2 if llm else 0, "returns": returns, "config": {"evaluations": len(returns), **config}}
     path = folder / env / f"{method}-{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
     return path
 
 
-def command(*arguments):
-    return subprocess.run([sys.executable, ROOT / "report.py", *arguments], capture_output=True, text=True)
+@pytest.fixture
+def show(monkeypatch, capsys):
+    """`python report.py ARGUMENTS`, in this process: its exit code, stdout (out) and stderr (err)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments)])
+        monkeypatch.setattr(os, "_exit", sys.exit)
+        code = 0
+        try:
+            terminal.guard(report.main, "report.py")
+        except SystemExit as end:
+            code = end.code
+        return SimpleNamespace(code=code, **capsys.readouterr()._asdict())
+
+    return run
+
+
+def rows(done):
+    """{(env, name): the other cells}."""
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in done.out.splitlines()[2:]]
+    return {(env, name): rest for env, name, *rest in cells}
+
+
+def names(done):
+    return [name for _, name in rows(done)]
+
+
+def refused(done, *problems):
+    return (
+        done.code == 2 and done.out == "" and done.err.count("\n") == 1 and all(each in done.err for each in problems)
+    )
 
 
 @pytest.fixture
 def study(tmp_path):
     folder = tmp_path / "study"
     for seed in range(3):
-        keep(folder, "online", seed, [0.0] * 20 + [5.0] * 20)
-        keep(folder, "loro", seed, [8.0] * 10 + [9.0 + seed / 2] * 30)
+        keep(folder, "online", seed, [0.0] * 20 + [4.0 + seed] * 20)
+        keep(folder, "loro", seed, [8.0] * 2 + [9.0 + seed / 2] * 38)
     return folder
 
 
-def row(output, name):
-    rows = ([cell.strip() for cell in line.split("|")] for line in output.splitlines())
-    return next(cells for cells in rows if name in cells)
+def test_the_table_agrees_with_a_count_by_hand(study, show):
+    done = show(study)
+    assert done.code == 0 and done.err == ""
+    assert done.out.splitlines()[0].count("|") == done.out.splitlines()[1].count("|") == 10
+    # Regret of online: 20 x 10 + 20 x 5 = 300; of loro: 2 x 2 + 38 x (1 + 1/2 + 0) / 3 = 23, of which 19 after the
+    # LLM's episodes, over as many evaluations as online's first 38, with 20 x 10 + 18 x 5 = 290. The mean of three
+    # seeds is the least of them in one of 27 resamples, more than the 2.5% that the interval leaves out.
+    online = ["3", "100.0", "80.0 to 120.0", "300.0", "1.00", "", "3.33"]
+    loro = ["3", "377.0", "358.0 to 396.0", "23.0", "13.04", "15.26", "9.50"]
+    assert rows(done) == {("Walk-v0", "loro"): loro, ("Walk-v0", "online"): online}
 
 
-def test_the_table_agrees_with_a_count_by_hand(study):
-    done = command(study)
-    assert done.returncode == 0 and done.stderr == ""
-    # Regret of online: 20 x 10 + 20 x 5 = 300; of loro: 10 x 2 + 30 x (1 + 1/2 + 0) / 3 = 35, of which 15 after the
-    # LLM's episodes, over as many evaluations as online's first 30 with 20 x 10 + 10 x 5 = 250.
-    assert row(done.stdout, "online")[3:-1] == ["3", "100.0", "100.0 to 100.0", "300.0", "", "", "3.33", "never"]
-    assert row(done.stdout, "loro")[3:-1] == ["3", "365.0", "350.0 to 380.0", "35.0", "8.57", "0.06", "9.50", "20"]
+def test_what_is_unknown_is_said_and_what_has_no_regret_left_too(tmp_path, show):
+    keep(tmp_path, "loro", 0, [1.0, 2.0, 3.0], "A-v0", best=None)
+    keep(tmp_path, "online", 0, [1.0, 1.0, 1.0], "A-v0", best=None)
+    keep(tmp_path, "loro", 0, [9.0, 9.0, 9.98], "B-v0")
+    keep(tmp_path, "online", 0, [7.0, 8.0, 9.0], "B-v0")
+    keep(tmp_path, "loro", 0, [9, 9, 9], "C-v0")  # whole numbers, as JSON may hold them
+    cells = rows(show(tmp_path))
+    assert list(cells) == [(env, name) for env in ("A-v0", "B-v0") for name in ("loro", "online")] + [("C-v0", "loro")]
+    assert cells["A-v0", "loro"] == ["1", "6.0", "6.0 to 6.0", "unknown", "", "", "2.00"]
+    assert cells["B-v0", "loro"][3:6] == ["2.0", "2.97", "no regret left"]
+    assert cells["C-v0", "loro"][3:6] == ["3.0", "", ""]
 
 
-def test_the_llms_own_evaluations_do_not_count_as_arrival(tmp_path):
-    keep(tmp_path, "loro", 0, [10.0] * 15 + [0.0] * 10 + [10.0] * 15)
-    keep(tmp_path, "online", 0, [0.0] * 10 + [10.0] * 30)
-    assert [row(command(tmp_path).stdout, name)[-2] for name in ("loro", "online")] == ["35", "20"]
-    keep(tmp_path / "short", "online", 0, [10.0] * 9)
-    assert row(command(tmp_path / "short").stdout, "online")[-2] == "never"
-
-
-def test_the_overview_has_a_row_a_method_and_a_column_an_environment_of_known_best(study):
-    keep(study, "online", 0, [7.0] * 40, env="Run-v0")
-    keep(study, "online", 0, [7.0] * 40, env="Pong-v0", best_return=None)
-    lines = command(study, "--overview", "--methods", "online", "loro").stdout.splitlines()
-    assert lines == [
-        "| method | Run-v0 | Walk-v0 |",
-        "| --- | ---: | ---: |",
-        "| online | 120.0 (120.0 to 120.0) | 300.0 (300.0 to 300.0) |",
-        "| loro |  | 35.0 (20.0 to 50.0) |",
-    ]
-
-
-def test_a_best_return_that_is_unknown_gives_no_regret(tmp_path):
-    keep(tmp_path, "loro", 0, [1.0] * 40, best_return=None)
-    done = command(tmp_path)
-    assert row(done.stdout, "loro")[6:-1] == ["unknown", "", "", "1.00", ""]
-
-
-def test_within_5_percent_of_a_negative_best_is_below_it(tmp_path):
-    keep(tmp_path, "loro", 0, [-20.0] * 10 + [-10.4] * 30, best_return=-10.0)
-    assert row(command(tmp_path).stdout, "loro")[-2] == "20"
+def test_the_last_thirty_are_the_last_thirty(tmp_path, show):
+    keep(tmp_path, "online", 0, [90.0] * 10 + [0.0] * 15 + [2.0] * 15)
+    assert rows(show(tmp_path))["Walk-v0", "online"][-1] == "1.00"
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
@@ -100,108 +112,254 @@ def test_the_interval_holds_the_mean_and_stays_within_the_sample(sample):
 
 
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(size=(20, 1000))
-    low, high = report.interval(samples)
-    assert 0.90 < np.mean((low < 0) & (high > 0)) < 0.96  # a little below 0.95, as known of small samples
+    samples = np.random.default_rng(0).normal(size=(10, 20, 50))  # 500 studies of twenty seeds
+    low, high = np.hstack([report.interval(part) for part in samples])
+    assert low.shape == (500,) and 0.90 < np.mean((low < 0) & (high > 0)) < 0.96  # as is known of so few seeds
 
 
-def test_folders_stand_side_by_side_and_are_compared_with_the_first(study, tmp_path):
-    keep(tmp_path / "weak", "loro", 0, [0.0] * 40)
-    keep(tmp_path / "weak", "mix", 0, [0.0] * 40)
-    done = command(study, tmp_path / "weak")
-    assert row(done.stdout, "loro, weak")[6:9] == ["400.0", "0.75", "1.20"]
-    assert row(done.stdout, "loro")[6:9] == ["35.0", "8.57", "0.06"]
-    assert "Walk-v0: loro, weak; mix, weak: 1 of 3 seeds; missing 1, 2" in done.stderr
+def test_a_row_is_named_by_its_method_and_what_is_unusual_about_it(study, tmp_path, show):
+    keep(study, "loro", 5, [9.0] * 40, model="N")
+    keep(tmp_path / "free", "loro", 0, [9.0] * 40, alpha=0)
+    keep(tmp_path / "free", "own", 0, [9.0] * 40, alpha=0)
+    keep(tmp_path / "other", "loro", 0, [9.0] * 40, model="N")
+    keep(tmp_path / "other-free", "loro", 0, [9.0] * 40, model="N", alpha=0)
+    variants = ["loro, N", "loro, free", "loro, N, other", "loro, N, other-free"]
+    places = [study, tmp_path / "free", tmp_path / "other", tmp_path / "other-free"]
+    assert names(show(*places)) == ["loro", *variants, "online", "own, free"]
+    assert names(show(*places, "--methods", "own", "online", "loro")) == ["own, free", "online", "loro", *variants]
+    # Neither the order of places nor what is shown of them changes a name.
+    assert set(names(show(*reversed(places)))) == {"loro", *variants, "online", "own, free"}
+    assert set(names(show(tmp_path))) == {"loro", *variants, "online", "own, free"}
+    assert names(show(tmp_path, "--methods", "own")) == ["own, free"]
 
 
-def test_a_packed_study_gives_the_same_report(study, tmp_path):
-    keep(tmp_path / "weak", "loro", 0, [0.0] * 40)
-    first = command(study, tmp_path / "weak", "--pack", tmp_path / "study.jsonl.gz")
-    assert "loro, weak" in first.stdout
-    again = command(tmp_path / "study.jsonl.gz")
-    assert again.returncode == 0 and again.stdout == first.stdout
+def test_every_row_is_compared_with_the_usual_online(study, tmp_path, show):
+    for seed in range(3):
+        keep(tmp_path / "free", "loro", seed, [5.0] * 40)
+        keep(tmp_path / "free", "online", seed, [7.5] * 40)
+    cells = rows(show(study, tmp_path / "free"))
+    assert cells["Walk-v0", "loro, free"][4] == "1.50" and cells["Walk-v0", "online, free"][4] == "3.00"
+    assert rows(show(study, "--methods", "loro"))["Walk-v0", "loro"][4:6] == ["", ""]
 
 
-def test_a_study_that_is_refused_is_not_packed_over_another(study, tmp_path):
+def test_a_folder_an_environment_of_it_and_a_folder_above_it_can_be_named(study, tmp_path, show, monkeypatch):
+    keep(study, "online", 0, [1.0] * 40, "Run-v0")
+    whole, part = show(study).out, show(study / "Walk-v0").out
+    assert show(tmp_path).out == whole and len(part.splitlines()) == 4 and "Run-v0" not in part
+    monkeypatch.chdir(study)
+    assert show(".").out == whole
+
+
+def test_a_packed_study_gives_the_same_report(study, tmp_path, show):
+    keep(tmp_path / "weak", "loro", 0, [0.0] * 40, model="N")
+    first = show(study, tmp_path / "weak", "--pack", tmp_path / "packed" / "study.jsonl.gz")
+    assert "loro, N, weak" in names(first)
+    again = show(tmp_path / "packed" / "study.jsonl.gz")
+    assert (again.code, again.out, again.err) == (first.code, first.out, first.err)
+    show(study, "--methods", "loro", "--pack", tmp_path / "all.gz")
+    assert names(show(tmp_path / "all.gz")) == ["loro", "online"]
+
+
+def test_a_study_that_is_refused_is_not_packed_over_another(study, tmp_path, show):
     packed = tmp_path / "study.jsonl.gz"
-    assert command(study, "--pack", packed).returncode == 0
+    assert show(study, "--pack", packed).code == 0
     before = packed.read_bytes()
-    assert refused(command(study, packed, "--pack", packed)) and packed.read_bytes() == before
+    assert refused(show(study, packed, "--pack", packed)) and packed.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study", "study.jsonl.gz"]
 
 
-def test_a_method_alone_can_be_shown(study):
-    done = command(study, "--methods", "loro")
-    both = command(study, "--methods", "online", "loro").stdout
-    assert both.index("online |") < both.index("loro |")
-    assert "online |" not in done.stdout and row(done.stdout, "loro")[4] == "365.0"
-    assert "no result is of magic; there are loro, online" in command(study, "--methods", "loro", "magic").stderr
+def test_seeds_that_some_rows_lack_are_named(study, show):
+    keep(study, "mix", 1, [0.0] * 40)
+    keep(study, "online", 7, [0.0] * 20 + [5.0] * 20)
+    assert show(study).err.splitlines() == [
+        "report.py: seed 0 is missing for Walk-v0 mix",
+        "report.py: seed 2 is missing for Walk-v0 mix",
+        "report.py: seed 7 is missing for Walk-v0 loro; Walk-v0 mix",
+    ]
 
 
-def refused(done):
-    return done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(study, show):
+    keep(study, "loro", 0, [9.0] * 40, env="Run-v0")
+    keep(study, "loro-plus", 0, [9.0] * 40, env="Run-v0", model="\x1b[2J a|b\n")
+    done = show(study)
+    assert done.out.replace("\n", "").isprintable() and done.err.replace("\n", "").isprintable()
+    assert all(line.replace("\\|", "").count("|") == 10 for line in done.out.splitlines())
+    assert "| loro-plus,  [2J a\\|b  |" in done.out and "Run-v0 loro-plus,  [2J a|b" in done.err
 
 
-def test_runs_that_were_made_differently_are_not_mixed(study):
-    keep(study, "loro", 3, [9.0] * 40, epsilon=0.5)
-    done = command(study)
-    assert refused(done) and "Walk-v0, loro: seeds 2 and 3 differ in epsilon" in done.stderr
+def twice(study):
+    return [study, study]
 
 
-def test_runs_of_unlike_length_are_not_compared(study):
+def unlike(study):
+    keep(study, "loro", 3, [9.0] * 40, epsilon=0.5, data="own")
+    return [study]
+
+
+def longer(study):
     keep(study, "mix", 0, [9.0] * 50)
-    done = command(study)
-    assert refused(done) and "online 40, mix 50" in done.stderr
+    return [study]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:60] + b"!" + b[61:], lambda b: b"[]"])
-def test_a_damaged_pack_is_named(study, tmp_path, damage):
-    packed = tmp_path / "study.jsonl.gz"
-    assert command(study, "--pack", packed).returncode == 0
-    packed.write_bytes(damage(packed.read_bytes()))
-    done = command(packed)
-    assert refused(done) and f"{packed} is not a packed study" in done.stderr
+def no_number(study):
+    path = study / "Walk-v0" / "loro-0.json"
+    path.write_text(path.read_text().replace("9.0", "NaN"))
+    return [study]
 
 
-def test_a_missing_argument_gets_one_line():
-    assert refused(command())
-
-
-def test_a_run_that_is_there_twice_is_refused(study):
-    done = command(study, study)
-    assert refused(done) and "are the same" in done.stderr
+def cut(study):
+    packed = study.parent / "study.jsonl.gz"
+    files.pack(files.read_results(study), packed)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    return [packed]
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda s: s[:99], lambda s: s.replace("9.0", "NaN"), lambda s: s.replace("9.0, ", "", 1), lambda s: "[]"]
+    ("arguments", "problems"),
+    [
+        (lambda study: [], ["places", "--help"]),
+        (lambda study: [study, "--overview"], ["--overview"]),
+        (lambda study: [study, "--methods", "loro", "magic"], ["results of loro, online alone"]),
+        (lambda study: [study / "nowhere"], ["there is no ", "nowhere"]),
+        (lambda study: [ROOT / "docs"], ["holds no results"]),
+        (twice, ["Walk-v0, loro: seeds 0 and 0 differ in nothing; give each run once"]),
+        (unlike, ["Walk-v0, loro: seeds 2 and 3 differ in epsilon, data; ", "folders of unlike names"]),
+        (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40"]),
+        (no_number, ["loro-0.json is not a whole result"]),
+        (cut, ["study.jsonl.gz is not a packed study"]),
+        (lambda study: [study, "--pack", study], ["study"]),
+    ],
 )
-def test_a_damaged_file_is_named(study, damage):
-    path = study / "Walk-v0" / "loro-0.json"
-    path.write_text(damage(path.read_text()))
-    done = command(study)
-    assert refused(done) and str(path) in done.stderr
+def test_what_it_refuses_it_refuses_in_one_line(study, show, arguments, problems):
+    assert refused(show(*arguments(study)), *problems)
 
 
-@pytest.mark.parametrize(("place", "problem"), [("nowhere", "there is no "), (".", "holds no results")])
-def test_a_place_without_results_is_refused(tmp_path, place, problem):
-    done = command(tmp_path / place)
-    assert refused(done) and problem in done.stderr
+def test_runs_that_are_not_shown_are_not_refused(study, show):
+    assert names(show(*longer(study), "--methods", "online")) == ["online"]
+    assert names(show(*unlike(study), "--methods", "online")) == ["online"]
 
 
-def test_the_figure_has_a_panel_for_each_environment(study):
+def grouped(folder):
+    results = files.read_results(folder)
+    return report.group(results, sorted({result["method"] for result in results}))
+
+
+def drawn(folder):
     pytest.importorskip("matplotlib")
-    keep(study, "loro", 0, [1.0] * 40, best_return=None, env="Run-v0")
-    figure = report.draw(report.group(report.read(study)))
-    panels = {panel.get_title(): [line.get_label() for line in panel.get_lines()] for panel in figure.axes}
-    assert panels == {
-        "Run-v0": ["loro", "the LLM's mean"],
-        "Walk-v0": ["loro", "online", "best attainable", "the LLM's mean"],
-    }
+    return report.draw(grouped(folder))
 
 
-def test_without_matplotlib_the_table_is_there_and_it_says_what_to_install(study, tmp_path, monkeypatch, capsys):
+def lines(panel):
+    return {line.get_label(): line for line in panel.get_lines()}
+
+
+def test_the_figure_shows_a_panel_an_environment_and_in_it_every_row(study):
+    keep(study, "loro", 0, [1.0] * 40, best=None, env="Run-v0")
+    keep(study, "online", 0, [-1.0] * 40, best=0.0, env="Zero-v0")
+    run, walk, zero = drawn(study).axes
+    assert run.get_title() == "Run-v0" and list(lines(run)) == ["loro", "M's mean"]
+    assert walk.get_title() == "Walk-v0" and set(lines(walk)) == {"loro", "M's mean", "online", "best attainable"}
+    assert run.get_xlabel() == "evaluation" and run.get_ylabel() == "return"
+    assert lines(run)["loro"].get_color() == lines(walk)["loro"].get_color()
+    assert set(lines(walk)["M's mean"].get_ydata()) == {8.0} and set(lines(walk)["best attainable"].get_ydata()) == {10}
+    assert list(lines(zero)) == ["online", "best attainable"] and not zero.patches
+    (span,) = [patch for patch in walk.patches if patch.get_label() == "the LLM's episodes"]
+    assert (span.get_x(), span.get_width()) == (0.5, 2.0)
+
+
+def test_a_point_of_the_figure_is_the_mean_of_five_evaluations(tmp_path):
+    for seed in (0, 4):
+        keep(tmp_path, "online", seed, [float(i + seed) for i in range(12)])
+    panel = drawn(tmp_path).axes[0]
+    np.testing.assert_allclose(lines(panel)["online"].get_xydata(), [[3, 4], [8, 9], [13, 12.5]])
+    low, high = (side(panel.collections[0].get_paths()[0].vertices[:, 1]) for side in (min, max))
+    assert (low, high) == (2.0, 14.5)  # two seeds: the interval is from the one to the other
+
+
+def test_a_bad_start_does_not_flatten_the_rest_and_nothing_else_is_cut_off(tmp_path):
+    for seed in range(3):
+        keep(tmp_path, "online", seed, [-20_000.0] * 5 + [0.0] * 20 + [9.0 + seed] * 175)
+    assert drawn(tmp_path).axes[0].get_ylim() == (-0.55, 11.55)  # from 0 to the best run, and a twentieth more
+    keep(tmp_path / "still", "online", 0, [10.0] * 20)
+    assert drawn(tmp_path / "still").axes[0].get_ylim() == (9.0, 11.0)
+
+
+def test_each_teacher_has_its_own_dotted_line(study, tmp_path):
+    keep(tmp_path / "other", "loro", 0, [2.0, 4.0] + [9.0] * 38, model="N")
+    keep(tmp_path / "free", "loro", 0, [6.0, 6.0] + [9.0] * 38, alpha=0)
+    means = {name: line for name, line in lines(drawn(tmp_path).axes[0]).items() if name.endswith("mean")}
+    assert {name: line.get_ydata()[0] for name, line in means.items()} == {"M's mean": 8.0, "N's mean": 3.0}
+    assert len({line.get_color() for line in means.values()}) == 2
+    assert {line.get_linestyle() for line in means.values()} == {":"}
+
+
+def test_twenty_rows_look_different(tmp_path):
+    for i in range(20):
+        keep(tmp_path, f"method-{i:02}", 0, [1.0] * 5, best=None)
+    looks = {(line.get_color(), str(line._dash_pattern)) for line in drawn(tmp_path).axes[0].get_lines()}
+    assert len(looks) == 20
+
+
+@pytest.mark.parametrize("panels", [1, 2, 6])
+def test_the_legend_is_inside_the_figure_and_below_the_panels(tmp_path, panels):
+    model, other = "Qwen2.5-7B-Instruct", "qwen2.5-7b-no-trust"
+    for i in range(panels):
+        keep(tmp_path / "main", "online", 0, [1.0] * 5, f"Walk-v{i}")
+        keep(tmp_path / "main", "loro-plus", 0, [1.0] * 5, f"Walk-v{i}")
+        keep(tmp_path / other, "loro-plus", 0, [1.0] * 5, f"Walk-v{i}", model=model)
+    figure = drawn(tmp_path)
+    figure.draw_without_rendering()
+    box, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert page.width / figure.dpi == 4 * min(panels, 3)  # inches
+    assert page.x0 <= box.x0 < box.x1 <= page.x1 and page.y0 <= box.y0
+    assert box.y1 <= min(panel.get_tightbbox().y0 for panel in figure.axes)
+    assert min(panel.bbox.height / figure.dpi for panel in figure.axes) > 1.5
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(labels) == len(set(labels)) == 7 and f"loro-plus, {model}, {other}" in labels
+
+
+def test_without_matplotlib_the_table_is_there_and_it_says_what_to_install(study, tmp_path, show, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setattr(sys, "argv", ["report.py", str(study), "--figure", str(tmp_path / "figure.png")])
-    report.main()
-    output = capsys.readouterr()
-    assert row(output.out, "loro")[4] == "365.0" and "pip install matplotlib" in output.err
+    done = show(study, "--figure", tmp_path / "figure.png")
+    assert done.code == 0 and names(done) == ["loro", "online"]
+    assert done.err == "report.py: no figure, for want of matplotlib; pip install matplotlib\n"
+
+
+def test_a_figure_that_cannot_be_written_is_refused_after_the_table(study, tmp_path, show):
+    pytest.importorskip("matplotlib")
+    for figure in ("figure.xyz", "nowhere/figure.png"):
+        done = show(study, "--figure", tmp_path / figure)
+        assert done.code == 2 and names(done) == ["loro", "online"] and done.err.count("\n") == 1
+
+
+def test_what_the_shell_sees(study, tmp_path):
+    command = shlex.join([sys.executable, str(ROOT / "report.py")])
+    options = {"shell": True, "executable": "/bin/bash", "capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run(f'{command} {study} | head -1; exit "${{PIPESTATUS[0]}}"', **options)
+    assert done.returncode == 0 and done.stdout.count("\n") == 1 and done.stderr == ""
+    done = subprocess.run(f"{command} {tmp_path / 'nowhere'}", **options)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("report.py: there is no ")
+
+
+def test_a_reader_that_has_seen_enough_does_not_keep_the_figure_from_being_drawn(study, tmp_path, show, monkeypatch):
+    pytest.importorskip("matplotlib")
+
+    class Head(io.TextIOWrapper):
+        def write(self, text):
+            if text and self.tell():
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Head(io.BytesIO(), write_through=True))
+    show(study, "--figure", tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path):
+    (tmp_path / "numpy.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(100)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, ROOT / "report.py", tmp_path]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=120) == ("", "") and process.returncode == -signal.SIGINT

@@ -1,0 +1,498 @@
+"""Collecting from a real server on loopback: what is recorded, faults, kills, two at once, and what is refused."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from datetime import date
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from chat_server import FAULTS, ChatServer, client
+from helpers import ROOT, environment, python, recording
+
+import collect
+from collect import Player
+from envs_text import find_environment, parse_action
+from episodes import play, read_rollouts, write_rollouts
+from llm_client import ServerError
+
+CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
+CAR = environment("MountainCar-v0")._replace(make=lambda: gym.make("MountainCar-v0", max_episode_steps=5))
+START = "You are at row 0, column 0."
+STEPS = 13  # of an episode along the cliff
+
+
+def path_along_the_cliff(messages):
+    """The best action in CliffWalking for the observation in the prompt."""
+    row, column = map(int, re.search(r"row (\d), column (\d+)\.", messages[1]["content"]).groups())
+    return "0" if (row, column) == (3, 0) else "2" if column == 11 else "1"
+
+
+def player(server, environment=CLIFF, votes=1, temperature=1.0, **options):
+    return Player(client(server, temperature=temperature, **options), environment, votes)
+
+
+def collected(player, folder, n=10, env="CliffWalking-v1", concurrency=10):
+    """(header, episodes) of `collect`, kept in `folder`."""
+    return collect.collect(player, env, folder / "kept.jsonl", n, concurrency)
+
+
+def kept(folder, env="CliffWalking-v1"):
+    return read_rollouts(folder / "kept.jsonl", env, environment(env).make())
+
+
+def seeds(episodes):
+    return [episode.seed for episode in episodes]
+
+
+@pytest.fixture
+def executors(monkeypatch):
+    """The thread pools that `collect` makes: to wait for their threads."""
+    made = []
+
+    class Watched(collect.ThreadPoolExecutor):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(collect, "ThreadPoolExecutor", Watched)
+    return made
+
+
+# What is recorded
+
+
+def test_episodes_are_recorded_as_they_were_played(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        header, episodes = collected(player(server), tmp_path)
+    assert seeds(episodes) == list(range(10)) and all(len(episode.actions) == STEPS for episode in episodes)
+    assert all(parse_action(r, CLIFF.actions) == a for e in episodes for r, a in zip(e.replies, e.actions))
+    assert header | {"env": "CliffWalking-v1", "model": "small", "system": CLIFF.rules, "votes": 1} == header
+    assert header | {"temperature": 1.0, "max_tokens": 2048} == header and date.fromisoformat(header["recorded"])
+    requests = 10 * STEPS
+    costs = {"requests": requests, "tokens_in": 7 * requests, "tokens_out": requests, "invalid_replies": 0}
+    assert header | costs == header and header["seconds"] >= 0
+    assert kept(tmp_path)[0] == header | {"format": "loro-rollouts-1", "episodes": 10}
+
+
+def test_an_episode_is_recorded_under_the_seed_it_was_played_with(tmp_path):
+    with ChatServer(lambda messages: "2") as server:
+        _, episodes = collected(player(server, CAR, temperature=0), tmp_path, 4, "MountainCar-v0")
+    for seed, episode in enumerate(episodes):
+        again = play(CAR.make(), lambda observation: 2, seed)
+        assert episode.seed == seed
+        np.testing.assert_array_equal(episode.observations, again.observations)
+    assert len({float(episode.observations[0, 0]) for episode in episodes}) == 4
+
+
+def test_each_prompt_is_the_rules_and_one_sentence(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        _, (episode,) = collected(player(server), tmp_path, 1)
+        assert [asked["messages"] for asked in server.asked] == [
+            [{"role": "system", "content": CLIFF.rules}, {"role": "user", "content": CLIFF.describe(observation)}]
+            for observation in episode.observations[:-1]
+        ]
+
+
+def test_episodes_are_played_side_by_side(tmp_path):
+    def fault(number):
+        if number < 10:
+            ten.wait(60)
+
+    ten = threading.Barrier(10)
+    with ChatServer(path_along_the_cliff, fault) as server:
+        assert len(collected(player(server), tmp_path)[1]) == 10 and not ten.broken
+
+
+def test_equal_prompts_are_asked_once_at_temperature_0(tmp_path):
+    with ChatServer(lambda messages: "1") as server:
+        _, episodes = collected(player(server, LAKE, temperature=0), tmp_path, 10, "FrozenLake-v1")
+        prompts = {str(asked["messages"]) for asked in server.asked}
+        assert len(episodes) == 10 and len(server.asked) == len(prompts) <= 11
+
+
+# Replies
+
+
+@pytest.mark.parametrize("reasoning", [True, False])
+@pytest.mark.parametrize("message", [
+    "<think>Is it 3? Action: 3.</think>\nAction: 1",
+    {"content": "1", "reasoning_content": "Action: 3"},
+    "So:\n\nAction: 1",
+])  # fmt: skip
+def test_a_model_that_thinks_is_understood(message, reasoning):
+    with ChatServer(lambda messages: message) as server:
+        action, _ = player(server, find_environment("FrozenLake-v1", reasoning)).choose(START)
+        assert action == 1 and ("Action: <number>" in server.asked[0]["messages"][0]["content"]) == reasoning
+
+
+def test_an_invalid_reply_is_asked_about_once_more():
+    with ChatServer(lambda messages: "left" if len(messages) == 4 else "hm") as server:
+        one = player(server, LAKE)
+        assert one.choose(START) == (0, ["left"]) and (one.replies, one.invalid_replies) == (2, 1)
+        assert [message["role"] for message in server.asked[1]["messages"]] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "action"),
+    [
+        (["1", "2", "2"], 2),
+        (["3", "1", "what"], 3),
+        (["1", "2", "0"], 1),
+        (["what", "what", "0"], 0),
+        (["x", "y", "z"], None),
+    ],
+)
+def test_the_majority_acts_and_a_tie_goes_to_the_first(replies, action):
+    with ChatServer() as server:
+        server.reply = lambda messages: replies[(len(server.asked) - 1) % 3]
+        assert player(server, LAKE, votes=3).choose(START) == (action, replies)
+
+
+def test_votes_are_kept(tmp_path):
+    with ChatServer(lambda messages: "1") as server:
+        header, (episode,) = collected(player(server, LAKE, votes=3), tmp_path, 1, "FrozenLake-v1")
+    assert header["votes"] == 3 and episode.replies == [["1", "1", "1"]] * len(episode.actions)
+    assert kept(tmp_path, "FrozenLake-v1")[1][0].replies == episode.replies
+
+
+class Gibberish:
+    """A client whose model understands nothing."""
+
+    temperature = 0
+
+    def ask(self, messages):
+        return "the the row 3"
+
+
+def test_gibberish_gives_random_play():
+    one = Player(Gibberish(), LAKE)
+    actions = np.concatenate([one.episode(seed).actions for seed in range(10)])
+    assert set(actions) == {0, 1, 2, 3} and one.invalid_replies == one.replies == 2 * len(actions)
+    np.testing.assert_array_equal(one.episode(3).actions, Player(Gibberish(), LAKE).episode(3).actions)
+
+
+def test_random_play_has_nothing_to_do_with_an_episodes_start():
+    one, env = Player(Gibberish(), CAR), CAR.make()
+    starts = [env.reset(seed=seed)[0][0] for seed in range(60)]
+    actions = np.array([one.episode(seed).actions for seed in range(60)])
+    assert max(abs(np.corrcoef(starts, each)[0, 1]) for each in actions.T) < 0.4  # by chance 0.13
+
+
+# Faults
+
+
+def test_a_bad_day(tmp_path):
+    """One request in five fails, in one of nine ways."""
+    rng = np.random.default_rng(0)
+    faults = [rng.choice(FAULTS[:9]) if rng.random() < 0.2 else None for _ in range(2000)]
+    with ChatServer(path_along_the_cliff, lambda number: faults[number]) as server:
+        header, episodes = collected(player(server), tmp_path)
+        assert len(episodes) == 10 and all(len(episode.actions) == STEPS for episode in episodes)
+        assert sum(fault is not None for fault in faults[: len(server.asked)]) > 10
+        assert 10 * STEPS < header["requests"] <= len(server.asked) and server.connections < len(server.asked) / 2
+
+
+def test_a_player_recovers_from_a_failure():
+    with ChatServer(lambda messages: "1", lambda number: None if number else "401") as server:
+        one = player(server, LAKE, temperature=0)
+        with pytest.raises(ServerError):
+            one.choose(START)
+        assert one.choose(START) == one.choose(START) == (1, ["1"]) and len(server.asked) == 2
+
+
+def test_a_server_that_dies_for_good_leaves_what_ended(tmp_path, executors):
+    with ChatServer(path_along_the_cliff, lambda number: None if number < 30 else "drop") as server:
+        with pytest.raises(ServerError, match="cannot be reached"):
+            collected(player(server), tmp_path, concurrency=1)
+        executors[0].shutdown(wait=True)
+        assert seeds(kept(tmp_path)[1]) == [0, 1]
+        server.fault = lambda number: None
+        asked = len(server.asked)
+        header, after = collected(player(server), tmp_path)
+        assert seeds(after) == list(range(10)) and len(server.asked) - asked == 8 * STEPS
+        assert header["requests"] >= 10 * STEPS  # those of both calls
+
+
+def test_what_ended_while_another_failed_is_kept(tmp_path):
+    ended = threading.Event()
+
+    class Half(Player):
+        def episode(self, seed):
+            if seed == 0:
+                assert ended.wait(60)
+                raise ServerError("gone")
+            episode = super().episode(seed)
+            ended.set()
+            return episode
+
+    with ChatServer(path_along_the_cliff) as server:
+        with pytest.raises(ServerError, match="gone"):
+            collected(Half(client(server), CLIFF), tmp_path, 2)
+        assert seeds(kept(tmp_path)[1]) == [1]
+
+
+def test_after_a_failure_nobody_asks_again(tmp_path, executors):
+    def fault(number):
+        three.wait(60)
+        if number == 0:
+            return "401"
+        failed.wait(60)
+
+    three, failed = threading.Barrier(3), threading.Event()
+    with ChatServer(path_along_the_cliff, fault) as server:
+        with pytest.raises(ServerError):
+            collected(player(server), tmp_path, 3)
+        failed.set()  # only now are the other two answered
+        executors[0].shutdown(wait=True)
+        assert len(server.asked) == 3
+
+
+def test_two_who_collect_into_one_file_lose_no_episode(tmp_path):
+    def slow(messages):
+        asked.set()
+        assert others_done.wait(60)
+        return path_along_the_cliff(messages)
+
+    asked, others_done = threading.Event(), threading.Event()
+    with ChatServer(slow) as server, ChatServer(path_along_the_cliff) as other:
+        late = threading.Thread(target=collected, args=(player(server), tmp_path, 1))
+        late.start()
+        assert asked.wait(60)
+        collected(player(other), tmp_path)
+        others_done.set()
+        late.join(60)
+    assert seeds(kept(tmp_path)[1]) == list(range(10))
+
+
+# Stopping and going on
+
+
+@pytest.fixture
+def stopped_after_two(tmp_path):
+    """(process, server): loro.py, whose server keeps it waiting once it has played and kept two episodes."""
+
+    def fault(number):
+        if number >= 2 * STEPS:
+            waiting.set()
+            ended.wait(300)
+
+    waiting, ended = threading.Event(), threading.Event()
+    with ChatServer(path_along_the_cliff, fault) as server:
+        process = python(ROOT / "loro.py", *arguments_for(server, tmp_path))
+        try:
+            assert waiting.wait(120)
+            deadline, path = time.monotonic() + 120, tmp_path / "kept.jsonl"
+            while not (path.exists() and len(kept(tmp_path)[1]) == 2):  # the third is asked for while it is written
+                assert time.monotonic() < deadline
+            yield process, server
+        finally:
+            process.kill()
+            process.communicate()
+            ended.set()
+
+
+def arguments_for(server, folder):
+    """One episode after another, of prompts that are never taken for equal."""
+    rollouts = ["--rollouts", folder / "kept.jsonl", "--out", folder / "out"]
+    options = ["--temperature", "1", "--concurrency", "1", *map(str, rollouts)]
+    return ["--env", "CliffWalking-v1", "--method", "llm", "--base-url", server.url, "--model", "small", *options]
+
+
+def test_an_episode_is_never_asked_for_again_after_a_kill(tmp_path, stopped_after_two):
+    process, server = stopped_after_two
+    process.kill()
+    process.communicate()
+    _, before = kept(tmp_path)
+    server.fault = lambda number: None
+    asked = len(server.asked)
+    header, after = collected(player(server), tmp_path)
+    assert seeds(before) == [0, 1] and seeds(after) == list(range(10))
+    assert [episode.replies for episode in after[:2]] == [episode.replies for episode in before]
+    assert len(server.asked) - asked == 8 * STEPS and header["requests"] == 10 * STEPS
+
+
+def test_ctrl_c_does_not_wait_for_the_server_and_keeps_what_ended(tmp_path, stopped_after_two):
+    process, _ = stopped_after_two
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130 and said.splitlines()[-1] == "loro.py: stopped; what is finished is kept"
+    assert "Traceback" not in said and seeds(kept(tmp_path)[1]) == [0, 1]
+
+
+def test_progress_is_told(tmp_path):
+    told = []
+    with ChatServer(path_along_the_cliff) as server:
+        path = tmp_path / "kept.jsonl"
+        collect.collect(player(server), "CliffWalking-v1", path, 3, 1, lambda text, log=False: told.append((text, log)))
+    ended = [int(re.match(r"CliffWalking-v1: (\d) of 3 episodes by small, \d+ requests", text)[1]) for text, _ in told]
+    assert ended[0] == 0 and ended == sorted(ended)
+    assert [log for _, log in told] == [False, *(after > before for before, after in pairwise(ended))]  # news alone
+
+
+# A file that is there
+
+
+def test_a_whole_file_is_not_asked_for_again_and_need_not_be_written(tmp_path, monkeypatch):
+    def read_only(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with ChatServer(path_along_the_cliff) as server:
+        collected(player(server), tmp_path, 2)
+        monkeypatch.setattr(collect, "check_writable", read_only)
+        asked, before = len(server.asked), (tmp_path / "kept.jsonl").read_bytes()
+        for n in (1, 2):
+            assert seeds(collected(player(server), tmp_path, n)[1]) == [0, 1]
+        with pytest.raises(PermissionError):
+            collected(player(server), tmp_path, 3)
+        assert len(server.asked) == asked and (tmp_path / "kept.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["file/kept.jsonl", "x" * 256 + ".jsonl"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path, name):
+    (tmp_path / "file").write_text("in the way")
+    with ChatServer() as server:
+        with pytest.raises(OSError, match=r"file|long"):
+            collect.collect(player(server), "CliffWalking-v1", tmp_path / name, 1)
+        assert not server.asked
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "kept.jsonl")
+    with ChatServer() as server, pytest.raises(ValueError, match="there is no file"):
+        collected(player(server), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "unlike"),
+    [
+        ({"model": "large"}, "another model"),
+        ({"system": "other rules"}, "another system"),
+        ({"votes": 3}, "another votes"),
+        ({"temperature": 0.5}, "another temperature"),
+        ({"max_tokens": 16}, "another max_tokens"),
+        ({"model": "large", "votes": 3}, "another model, votes"),
+        ({"env": "FrozenLake-v1"}, "FrozenLake-v1"),
+    ],
+)
+def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike):
+    with ChatServer(path_along_the_cliff) as server:
+        header, episodes = collected(player(server), tmp_path, 1)
+        write_rollouts(tmp_path / "kept.jsonl", header | changes, episodes)
+        asked = len(server.asked)
+        with pytest.raises(ValueError, match=rf"kept\.jsonl.* {unlike}.*give --rollouts another"):
+            collected(player(server), tmp_path, 2)
+        assert len(server.asked) == asked
+
+
+def test_a_file_without_seeds_cannot_be_gone_on_with(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        header, episodes = collected(player(server), tmp_path, 2)
+        write_rollouts(tmp_path / "kept.jsonl", header, [episode._replace(seed=None) for episode in episodes])
+        with pytest.raises(ValueError, match="without seeds"):
+            collected(player(server), tmp_path, 3)
+
+
+# The command line
+
+ONE = ["--env", "CliffWalking-v1", "--method", "llm", "--out", "out"]
+KEY = "sk-very-secret"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working directory."""
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_line_collects_once_and_hides_the_key(folder, command, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with ChatServer(path_along_the_cliff) as server:
+        ask = [*ONE, "--base-url", server.url, "--model", "small"]
+        first = command(*ask)
+        assert "10 episodes by small, mean return -13.00 (rollouts/CliffWalking-v1-small.jsonl)" in first.out
+        requests = len(server.asked)  # equal prompts once
+        assert f"{requests} requests, {7 * requests} tokens in, {requests} tokens out, 0 invalid replies" in first.out
+        assert requests == STEPS and set(server.keys) == {f"Bearer {KEY}"}
+        again = command(*ask)
+        assert len(server.asked) == requests and "10 episodes by small" in again.out and " requests" not in again.out
+        with pytest.raises(ValueError, match="another temperature"):
+            command(*ask, "--temperature", 1)
+    written = [path.read_text() for path in folder.rglob("*") if path.is_file()]
+    assert len(written) == 2 and KEY not in "".join([*first, *again, *written])
+
+
+def test_new_episodes_go_to_the_working_directory(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        command(*ONE, "--base-url", server.url, "--model", "org/a model:7b")
+    assert [path.name for path in (folder / "rollouts").iterdir()] == ["CliffWalking-v1-org-a-model-7b.jsonl"]
+    assert json.loads((folder / "out/CliffWalking-v1/llm-0.json").read_text())["model"] == "org/a model:7b"
+
+
+def test_the_environment_names_the_server(folder, command, monkeypatch):
+    with ChatServer(path_along_the_cliff) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        command(*ONE, "--model", "small", "--llm-episodes", 1)
+        assert len(server.asked) == STEPS
+
+
+def test_without_a_model_the_server_is_asked_for_its_models(folder, command):
+    with ChatServer() as server, pytest.raises(ValueError, match="give --model one of: small, large"):
+        command(*ONE, "--base-url", server.url)
+
+
+def test_without_a_server_one_is_wanted(folder, command):
+    with pytest.raises(ServerError, match="give --base-url"):
+        command(*ONE, "--model", "small")
+
+
+def test_a_whole_file_needs_no_server(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        command(*ONE, "--base-url", server.url, "--model", "small", "--rollouts", "kept.jsonl")
+    assert "10 episodes by small" in command(*ONE, "--model", "small", "--rollouts", "kept.jsonl").out
+    assert "10 episodes by small" in command(*ONE, "--rollouts", "kept.jsonl").out
+
+
+def test_votes_need_a_temperature(folder, command):
+    with pytest.raises(ValueError, match="--temperature above 0"):
+        command(*ONE, "--base-url", "http://127.0.0.1:1/v1", "--model", "small", "--votes", 3)
+
+
+def test_a_failure_says_that_the_same_command_goes_on(folder, command):
+    with ChatServer(path_along_the_cliff, lambda number: None if number < 2 * STEPS else "401") as server:
+        ask = [*ONE, "--base-url", server.url, "--model", "small", "--temperature", 1, "--concurrency", 1]
+        with pytest.raises(ServerError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl;"):
+            command(*ask)
+        server.fault = lambda number: None
+        assert "10 episodes by small" in command(*ask).out
+
+
+def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
+    with ChatServer(fault=lambda number: "401") as server, pytest.raises(ServerError) as error:
+        command(*ONE, "--base-url", server.url, "--model", "small")
+    assert "goes on" not in str(error.value)
+
+
+def test_a_model_that_understands_nothing_is_warned_of(folder, command):
+    with ChatServer(lambda messages: "hm") as server:
+        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "small"]
+        err = command(*lake).err
+    warning = err.splitlines()[-1]
+    assert re.match(r"warning: (\d+) of \1 replies name no action; small does not understand the game", warning)
+
+
+def test_what_a_file_says_of_its_model_does_not_steer_the_terminal(folder, command):
+    header, *lines = recording("CliffWalking-v1").read_text().splitlines()
+    records = [json.loads(line) for line in [header.replace("Claude", r"a\u001b[2J\nb"), *lines]]
+    for record in records:
+        record.pop("crc32")
+    (folder / "kept.jsonl").write_text("\n".join(map(json.dumps, records)))
+    out = command(*ONE, "--rollouts", "kept.jsonl").out
+    assert "10 episodes by a [2J b, mean" in out and "\x1b" not in out

@@ -1,0 +1,222 @@
+"""The environments in words: rules, sentences, replies; and what is said of them, computed anew."""
+
+import re
+
+import numpy as np
+import pytest
+from helpers import SHIPPED, best_return, environment, recorded
+from hypothesis import given
+from hypothesis import strategies as st
+
+import envs_text
+from envs_text import find_environment, parse_action
+from episodes import play
+
+VECTORS = [name for name in SHIPPED if environment(name).low]
+GRIDS = [name for name in SHIPPED if environment(name).grid]
+every = pytest.mark.parametrize("name", SHIPPED)
+
+
+# What is said of an environment
+
+
+@every
+def test_each_action_has_a_name_and_a_place_in_the_rules(name):
+    known = environment(name)
+    n = known.make().action_space.n
+    assert len(set(known.actions)) == len(known.actions) == n
+    assert re.findall(r"(\d) = ", known.rules) == [str(i) for i in range(n)]
+
+
+@every
+def test_the_rules_ask_for_a_number_or_for_reasons_first(name):
+    rules, reasoned = (find_environment(name, reasoning).rules for reasoning in (False, True))
+    assert rules.endswith(" Answer with the number of one action.")
+    assert reasoned.endswith(" Think about it briefly, then answer with a last line `Action: <number>`.")
+
+
+@every
+def test_the_rules_are_as_they_were_when_the_recording_was_made(name):
+    assert recorded(name)[0]["system"] == environment(name).rules
+
+
+@every
+def test_the_step_limit_in_the_rules_is_that_of_the_environment(name):
+    known = environment(name)
+    (limit,) = re.findall(r"(?:after|lasts) (\d+) (?:moves|steps|actions)", known.rules)
+    assert known.make().spec.max_episode_steps == int(limit)
+
+
+@pytest.mark.parametrize("name", ["CliffWalking-v1", "MountainCar-v0", "Pendulum-v1", "RepresentedPong-v0"])
+def test_an_environment_ends_at_its_step_limit(name):
+    env = environment(name).make()
+    still = {"MountainCar-v0": 1}.get(name, 0)  # or into a wall
+    episode = play(env, lambda observation: still, 0)
+    assert len(episode.actions) == env.spec.max_episode_steps and episode.truncated and not episode.terminated
+
+
+def test_a_balanced_pole_falls_at_the_step_limit_and_no_later():
+    episode = play(environment("CartPole-v1").make(), lambda observation: int(observation[2:].sum() > 0), 0)
+    assert len(episode.actions) == 200 and episode.truncated
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_usual_range_is_what_a_network_needs(name):
+    known = environment(name)
+    low, high = np.array(known.low), np.array(known.high)
+    assert len(low) == len(high) == known.make().observation_space.shape[0] and (low < high).all()
+    seen = np.concatenate([episode.observations for episode in recorded(name)[1]])
+    scaled = (seen - low) / (high - low) * 2 - 1
+    assert abs(scaled).mean() < 1 and np.quantile(abs(scaled), 0.99) < 1.5
+    assert (np.ptp(scaled, axis=0) > 0.05).sum() >= len(low) - 2  # Pong's players keep their x
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_best_return_is_what_planning_to_the_step_limit_gives(name):
+    known = environment(name)
+    env = known.make()
+    start = int(env.reset(seed=0)[0])
+    assert best_return(env.unwrapped.P, start, env.spec.max_episode_steps) == pytest.approx(known.best_return, abs=5e-4)
+
+
+@pytest.mark.parametrize(("name", "episodes", "tolerance"), [
+    ("FrozenLake-v1", 400, 0.014), ("CliffWalking-v1", 20, 250), ("CartPole-v1", 200, 3), ("MountainCar-v0", 10, 0),
+    ("Pendulum-v1", 30, 250),
+])  # fmt: skip
+def test_the_random_return_is_about_right(name, episodes, tolerance):
+    known, rng = environment(name), np.random.default_rng(0)
+    env = known.make()
+    mean = np.mean([play(env, lambda o: rng.integers(env.action_space.n), seed).total for seed in range(episodes)])
+    assert mean == pytest.approx(known.random_return, abs=tolerance)
+
+
+@every
+def test_the_best_return_is_above_a_random_policys(name):
+    known = environment(name)
+    assert known.best_return is None or known.best_return > known.random_return
+    assert known.reward_scale > 0 and known.evaluations >= 150
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_map_is_the_environments(name):
+    known = environment(name)
+    P, cells = known.make().unwrapped.P, "".join(known.grid)
+    moves = [move for actions in P.values() for outcomes in actions.values() for move in outcomes]
+    into = {cell: {s for _, s, _, _ in moves if cells[s] == cell} for cell in "HGC"}
+    assert len(cells) == len(P)
+    assert {s for _, s, _, end in moves if end} == into["H"] | into["G"]
+    assert not into["C"]  # who steps into the cliff is back at the start
+    assert into["H"] or cells.count("C") == 10
+    for s, cell in enumerate(cells):
+        if cell not in "HGC":  # it can be entered or is the start
+            assert cell == "S" or s in {s2 for _, s2, _, _ in moves}
+
+
+def test_the_lakes_map_is_in_its_rules():
+    lake = environment("FrozenLake-v1")
+    assert "\n" + "\n".join(lake.grid) + "\n" in lake.rules
+    assert [bytes(row).decode() for row in lake.make().unwrapped.desc] == list(lake.grid)
+
+
+def test_sentences_say_what_the_numbers_say():
+    say = {name: environment(name).describe for name in SHIPPED}
+    assert say["FrozenLake-v1"](14) == "You are at row 3, column 2."
+    assert say["CliffWalking-v1"](36) == "You are at row 3, column 0."
+    assert say["CartPole-v1"](np.array([-0.5, 0.25, -0.1, 1.0])) == (
+        "The cart is 0.50 m to the left of the centre, moving at 0.25 m/s to the right. "
+        "The pole leans 5.7 degrees to the left and its tip turns at 57.3 degrees/s to the right."
+    )
+    car = say["MountainCar-v0"](np.array([-0.5, -0.01]))
+    assert car == "The car is at -0.500, moving at 0.0100 per step to the left."
+    pendulum = say["Pendulum-v1"](np.array([0.0, 1.0, -1.0]))
+    assert pendulum == "The pendulum is at 90 degrees, turning clockwise at 57 degrees/s."
+    pong = np.array([100, 188, 90, 64, 120, 80, 0, 0, -4, 2])
+    ball = "The ball is at x = 120, y = 80, moving by (-4, +2) per action."
+    assert say["RepresentedPong-v0"](pong) == f"Your paddle is at y = 100. {ball}"
+    pong[4] = 0
+    assert say["RepresentedPong-v0"](pong) == "Your paddle is at y = 100. The ball is not in play."
+
+
+def test_pongs_ball_moves_by_what_lies_between_two_steps():
+    episode = play(environment("RepresentedPong-v0").make(), lambda observation: 1, 0)  # it is missed, and served again
+    ball, change = episode.observations[:, 4:6], episode.observations[:, 8:]
+    in_play = ball.all(1)
+    moved = np.where((in_play[1:] & in_play[:-1])[:, None], np.diff(ball, axis=0), 0)
+    np.testing.assert_array_equal(change[1:], moved)
+    assert not change[0].any() and moved.any() and (np.diff(in_play.astype(int)) < 0).any()
+
+
+def test_pendulums_actions_are_torques():
+    for action, torque in enumerate([-2, -1, 0, 1, 2]):  # at rest upright, only the torque moves it: 3 torque dt
+        env = environment("Pendulum-v1").make()
+        env.reset(seed=0)
+        env.unwrapped.state = np.zeros(2)
+        assert env.step(action)[0][2] == pytest.approx(3 * torque * 0.05)
+
+
+def test_an_unknown_environment_is_named_with_the_choice(monkeypatch):
+    with pytest.raises(ValueError, match=r"'Nonsense-v0' is not an environment.*FrozenLake-v1, CliffWalking-v1"):
+        find_environment("Nonsense-v0")
+    monkeypatch.delitem(envs_text.ENVIRONMENTS, "CartPole-v1")
+    with pytest.raises(ValueError, match=r"'CartPole-v1' has no description.*FrozenLake-v1, CliffWalking-v1"):
+        find_environment("CartPole-v1")
+
+
+# What a reply says
+
+LAKE = environment("FrozenLake-v1").actions
+
+
+@every
+def test_every_action_round_trips_through_a_reply(name):
+    actions = environment(name).actions
+    for i, word in enumerate(actions):
+        for reply in (
+            f"{i}",
+            f" {i}.\n",
+            f"**{i}**",
+            f"Action: {i}",
+            f"First 3, then 7.\n**Action:** {i}",
+            word,
+            word.upper(),
+            f"I choose to go {word}!",
+            f"<think>0? 1? Action: 0</think>{i}",
+            f"Action: 0\nNo, wait.\naction: {i}",
+            f"<think>hm</think>\n\nAction: {i}",
+            f"'{word}'",
+            f"Going {actions[0]} is dangerous.</think>\n{i}",
+            f"Action: <{i}>",
+            f"Action:\n`{i}`",
+        ):
+            assert parse_action(reply, actions) == i, reply
+
+
+@pytest.mark.parametrize("reply", [
+    "", "4", "-1", "1.5", "01", "left or right", "You are at row 3", "I move to column 2", "Action: 9", "leftover",
+    "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "Action: 1.5",
+    "<think>left</think>",
+])  # fmt: skip
+def test_what_names_no_action_or_more_than_one_is_invalid(reply):
+    assert parse_action(reply, LAKE) is None
+
+
+def test_a_longer_name_does_not_name_a_shorter_one():
+    actions = environment("Pendulum-v1").actions
+    assert parse_action("torque 2 counter-clockwise", actions) == 4
+    assert parse_action("clockwise", actions) is None
+    assert parse_action("Do not accelerate.", environment("MountainCar-v0").actions) == 1
+
+
+words = st.sampled_from(["left", "up", "no torque", "action", "Action:", "<think>", "</think>", "0", "12", "**", "\n"])
+
+
+@given(st.text() | st.lists(words).map("".join) | st.lists(words).map(" ".join), st.sampled_from(SHIPPED))
+def test_the_parser_returns_an_action_or_none_for_any_text(reply, name):
+    actions = environment(name).actions
+    action = parse_action(reply, actions)
+    assert action is None or (type(action) is int and 0 <= action < len(actions))
+
+
+@given(st.text(st.characters(exclude_characters="0123456789<>"), max_size=50), st.integers(0, 3))
+def test_a_number_in_a_sentence_is_not_an_action(text, number):
+    assert parse_action(f"a{text} row {number} b", LAKE) == parse_action(f"a{text} row  b", LAKE)

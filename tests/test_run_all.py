@@ -1,0 +1,259 @@
+"""The study: the list of its runs, and what becomes of them, with a `python` that writes small results at once."""
+
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from functools import cache
+
+import pytest
+from helpers import ROOT, SHIPPED
+
+import collect
+import loro
+import terminal
+from envs_text import ENVIRONMENTS
+
+TIMEOUT = 120
+TABLES = ("FrozenLake-v1", "CliffWalking-v1")
+VARIANTS = {
+    "no-conservative-term": {"alpha": 0},
+    "no-symmetric-sampling": {"llm_share": None},
+    "no-trust": {"earned_trust": False},
+    "no-advantage-learning": {"advantage_learning": 0},
+    "no-layer-norm": {"layer_norm": False},
+    **{f"tau-{n}": {"llm_episodes": n} for n in (1, 3)},
+    **{f"pretrain-{n}": {"pretrain_updates": n} for n in (0, 300, 1000, 3000)},
+}
+
+# A `python` for run_all.sh: $3 is the environment, $5 the method, $7 the seed, $9 the folder. It fails in $BROKEN.
+FAKE = f"""#!/bin/sh
+case "$*" in
+    *--figure*) echo "$*" > figure-of ;;
+    report.py*) exec {shlex.quote(sys.executable)} "$@" ;;
+esac
+[ "$1" = loro.py ] || exit 0
+[ -t 2 ] && echo "a status line" >&2
+case "$3" in $BROKEN) echo "loro.py: no $5 in $3" >&2; exit 2 ;; esac
+mkdir -p "$9/$3"
+sed "s/ENV/$3/; s/METHOD/$5/; s/SEED/$7/" result > "$9/$3/$5-$7.json"
+"""
+RESULT = {"env": "ENV", "method": "METHOD", "seed": "SEED", "model": None, "config": {"evaluations": 2}}
+RESULT |= {"returns": [1.0, 2.0], "llm_episodes": 0, "best_return": 2.0}
+
+
+@cache
+def parsed(command):
+    return terminal.parse(loro.METHODS, loro.Settings, collect.Asking, shlex.split(command)[2:])[:2]
+
+
+def listed(**variables):
+    """The runs of ./run_all.sh --list: the options of each, a Namespace, and its settings, a dict."""
+    command, environment, runs = [ROOT / "run_all.sh", "--list"], {**os.environ, **variables}, []
+    for line in subprocess.check_output(command, env=environment, text=True, timeout=TIMEOUT).splitlines():
+        (seed,) = re.findall(r" --seed (\d+) ", line)  # the runs are too many to parse all of them
+        options, given = parsed(line.replace(f" --seed {seed} ", " "))
+        runs.append((Namespace(**{**vars(options), "seed": int(seed)}), given))
+        assert line.startswith("python loro.py ")
+    return runs
+
+
+def folders(runs):
+    return Counter(options.out.name for options, _ in runs)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """A folder of another teacher's episodes, in two environments."""
+    folder = tmp_path / "my files" / "weak"
+    folder.mkdir(parents=True)
+    for name in ("FrozenLake-v1.jsonl", "RepresentedPong-v0.jsonl", "CartPole-v1-another.jsonl"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path):
+    """run_all.sh in a folder of its own with the fake `python`: a function that starts it."""
+    folder = tmp_path / "study"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("run_all.sh", "report.py", "files.py", "terminal.py"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "result").write_text(json.dumps(RESULT).replace('"SEED"', "SEED"))
+    (folder / "bin" / "python").write_text(FAKE)
+    (folder / "bin" / "python").chmod(0o755)
+
+    def start(script=None, **variables):
+        if script:
+            (folder / "bin" / "python").write_text(script)
+        path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        variables = {"QUICK": "1", "SEEDS": "0 0", "OUT": "out", "BROKEN": "nothing", "PATH": path, **variables}
+        streams = {name: variables.pop(name, subprocess.PIPE) for name in ("stdout", "stderr")}
+        return subprocess.Popen(["./run_all.sh"], cwd=folder, env={**os.environ, **variables}, text=True, **streams)
+
+    start.folder = folder
+    return start
+
+
+def end(process):
+    """(exit code, stdout, lines of stderr)"""
+    out, err = process.communicate(timeout=TIMEOUT)
+    return process.returncode, out, err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, "results/study"),
+        ({"QUICK": "1"}, "results/quick"),
+        ({"OUT": "/my out", "SEEDS": "08 09"}, "/my out"),
+        ({"ROLLOUTS": "rollouts"}, "results/study"),
+    ],
+)
+def test_every_run_of_the_list_can_be_parsed_and_resumed_and_writes_a_file_of_its_own(variables, place):
+    runs = listed(**variables)
+    paths = [(run.out, run.env, method, run.seed) for run, _ in runs for method in run.method]
+    assert len(set(paths)) == len(paths) == len(runs) > 0
+    assert all(run.resume and run.seeds == 1 and run.env in ENVIRONMENTS for run, _ in runs)
+    assert {run.out.parent.as_posix() for run, _ in runs} == {place}
+
+
+def test_the_study_covers_every_environment_method_and_twenty_seeds():
+    runs = [(run.env, run.method[0], run.seed, given) for run, given in listed() if run.out.name == "main"]
+    assert sorted(run[:3] for run in runs) == sorted(
+        (env, method, seed) for env in SHIPPED for method in loro.METHODS for seed in range(100, 120)
+    )
+    assert not any(given for *_, given in runs)
+
+
+def test_each_variant_of_loro_plus_leaves_out_what_its_name_says():
+    runs = [(run, given) for run, given in listed() if run.out.name != "main"]
+    for run, given in runs:
+        assert run.method == ["loro-plus"] and given == VARIANTS[run.out.name], run
+        assert run.env != "RepresentedPong-v0" and (run.out.name, run.env) not in [("no-layer-norm", t) for t in TABLES]
+    assert folders(runs) == {name: 20 * (3 if name == "no-layer-norm" else 5) for name in VARIANTS}
+
+
+def test_the_quick_slice_is_small_but_has_every_environment():
+    runs = listed(QUICK="1")
+    assert {(run.env, run.method[0], run.seed) for run, _ in runs} == {
+        (env, method, seed) for env in SHIPPED for method in ("online", "loro", "loro-plus") for seed in (100, 101, 102)
+    }
+    assert all(given == {"evaluations": 50} for _, given in runs) and folders(runs) == {"main": 54}
+
+
+def test_another_teacher_is_followed_with_trust_and_without_wherever_it_has_played(teacher):
+    runs = listed(ROLLOUTS=str(teacher) + "/", SEEDS="3 4")
+    assert folders(runs) == {"weak": 4, "weak-no-trust": 4}
+    for run, given in runs:
+        assert run.method == ["loro-plus"] and run.rollouts.samefile(teacher / f"{run.env}.jsonl")
+        assert given == (VARIANTS["no-trust"] if "no-trust" in run.out.name else {})
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "problem"),
+    [
+        *(({"SEEDS": each}, [], "SEEDS is the first") for each in ("5", "119 100", "a b", "1 2 3", "-1 4", "09 8")),
+        ({}, ["--help"], "unknown argument --help"),
+        ({}, ["--list", "more"], "unknown argument"),
+        ({"ROLLOUTS": "agents"}, [], "agents holds no ENV.jsonl"),
+        ({"ROLLOUTS": "agents"}, ["--list"], "agents holds no ENV.jsonl"),
+    ],
+)
+def test_what_it_does_not_understand_it_refuses_in_one_line(variables, arguments, problem):
+    command, environment = [ROOT / "run_all.sh", *arguments], {**os.environ, **variables}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("run_all.sh: ") and done.stderr.count("\n") == 1 and problem in done.stderr
+
+
+def test_it_counts_its_runs_and_ends_with_the_table_and_the_figure(study):
+    code, out, err = end(study())
+    assert code == 0 and err == [f"{n} of 18 runs" for n in range(1, 19)]
+    assert out == (study.folder / "out" / "table.md").read_text() and len(out.splitlines()) == 2 + 18
+    assert sorted(path.name for path in (study.folder / "out").iterdir()) == ["main", "table.md"]
+    figure = (study.folder / "figure-of").read_text()
+    assert figure == "report.py out/main --methods loro-plus loro online --figure out/figure.png\n"
+
+
+def test_the_table_is_of_all_that_is_there_and_its_usual_folder_is_main(study, teacher):
+    assert end(study())[0] == 0
+    code, out, err = end(study(ROLLOUTS=str(teacher)))
+    assert code == 0 and err[-1] == "4 of 4 runs"
+    assert "| FrozenLake-v1 | loro-plus, weak |" in out and "| FrozenLake-v1 | loro-plus |" in out
+
+
+def test_runs_that_fail_are_told_of_and_the_others_are_made(study):
+    code, out, err = end(study(BROKEN="CartPole*"))
+    assert code == 1 and err[-1] == "run_all.sh: something failed, see above; the same command tries it again"
+    assert sorted(line for line in err if line.startswith("loro.py")) == [
+        f"loro.py: no {method} in CartPole-v1" for method in ("loro", "loro-plus", "online")
+    ]
+    assert [line for line in err if "of 18" in line] == [f"{n} of 18 runs" for n in range(1, 19)]
+    assert len(out.splitlines()) == 2 + 15 and "CartPole" not in out
+
+
+def test_if_every_run_fails_it_says_so_itself_and_writes_no_table(study):
+    code, out, err = end(study(BROKEN="*"))
+    assert code == 1 and out == "" and not (study.folder / "out" / "table.md").exists()
+    assert err[-3] == "18 of 18 runs" and err[-2].startswith("report.py: there is no out; ")
+    assert err[-1] == "run_all.sh: something failed, see above; the same command tries it again"
+
+
+def test_the_table_stays_as_it_was_if_the_report_refuses(study):
+    (study.folder / "out" / "main" / "Walk-v0").mkdir(parents=True)
+    (study.folder / "out" / "main" / "Walk-v0" / "loro-0.json").write_text("{}")
+    (study.folder / "out" / "table.md").write_text("the table of yesterday")
+    code, out, err = end(study())
+    assert code == 1 and out == "" and sum("loro-0.json is not a whole result" in line for line in err) == 1
+    assert (study.folder / "out" / "table.md").read_text() == "the table of yesterday"
+
+
+def read_all(descriptor, until=lambda text: False, seconds=TIMEOUT):
+    """What comes from a terminal or a pipe, to its end or `until` that is enough."""
+    text, deadline = "", time.monotonic() + seconds
+    while not until(text):
+        ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
+        assert ready, f"nothing more came after {text!r}"
+        try:
+            data = os.read(descriptor, 4096).decode()
+        except OSError:  # the end of a terminal, on Linux
+            break
+        if not data:
+            break
+        text += data
+    return text
+
+
+def test_on_a_terminal_the_counter_stays_in_its_line_and_no_run_writes_over_it(study):
+    ours, theirs = pty.openpty()
+    process = study(BROKEN="CartPole*", stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = read_all(ours).replace("\r\n", "\n")
+    os.close(ours)
+    assert process.wait(TIMEOUT) == 1 and "a status line" not in shown
+    *counts, last = shown.split("18 of 18 runs\n")
+    assert len(counts) == 1 and last.startswith("\r\x1b[Krun_all.sh: something failed")
+    assert "\r\x1b[K17 of 18 runs\r\x1b[K" in shown and shown.count("\n") == 3 + 1 + 1
+
+
+@pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGINT])
+def test_when_it_is_stopped_its_runs_stop_too(study, reason):
+    workers = study.folder / "workers"
+    os.mkfifo(workers)
+    pipe = os.open(workers, os.O_RDONLY | os.O_NONBLOCK)
+    process = study('#!/bin/sh\nexec 9> workers\necho "$$" >&9\nexec sleep 100\n')
+    read_all(pipe, until=lambda text: text.endswith("\n"))
+    process.send_signal(reason)
+    assert process.wait(TIMEOUT) == 130
+    read_all(pipe, seconds=40)  # ends when no worker is left that holds its other end
+    os.close(pipe)
+    assert end(process)[1:] == ("", ["run_all.sh: stopped; the same command goes on"])

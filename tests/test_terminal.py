@@ -1,0 +1,288 @@
+"""The terminal: one golden table, one golden map, the status line, and how a command ends."""
+
+import io
+import os
+import sys
+
+import numpy as np
+import pytest
+from helpers import ROOT, environment, python
+from hypothesis import given
+from hypothesis import strategies as st
+
+import loro
+import terminal
+from agents.tabular import QTable
+
+LAKE, CLIFF = environment("FrozenLake-v1"), environment("CliffWalking-v1")
+
+
+def visible(lines):
+    return "\n".join(lines)
+
+
+# The table
+
+
+def test_the_table():
+    returns = {"online": np.array([[0.0, 2, 4, 6], [2, 4, 6, 8]]), "loro-plus": np.array([[8.0, 8, 9, 10]])}
+    assert visible(terminal.table(returns, 10.0)) == visible(
+        [
+            "method    cumulative reward       mean      regret   2.4 to 10",
+            "online                 16.0       4.00        24.0   ▁▂▃▅",
+            "loro-plus              35.0       8.75         5.0   ▆▆▇█",
+        ]
+    )
+
+
+def test_a_best_return_that_is_unknown_leaves_regret_unknown():
+    assert visible(terminal.table({"loro": np.array([[-1234.5, -1000]])}, None)) == visible(
+        [
+            "method cumulative reward       mean      regret   -1211 to -1000",
+            "loro            -2,234.5  -1,117.25     unknown   ▁█",
+        ]
+    )
+
+
+@pytest.mark.parametrize("names", [[*loro.METHODS], ["loro"], ["a-method-with-a-very-long-name", "b"]], ids=len)
+@pytest.mark.parametrize("low", [0.0, -200.0, -20_000.0])
+@pytest.mark.parametrize("evaluations", [1, 300])
+def test_columns_are_aligned_and_fit_a_terminal_of_80(names, low, evaluations):
+    rng = np.random.default_rng(0)
+    returns = {name: rng.uniform(low, low / 2 + 1, (3, evaluations)) for name in names}
+    head, *rows = terminal.table(returns, 0.0)
+    end = head.index(" regret") + len(" regret")
+    assert all(row[end - 1].isdigit() and not row[end:].strip(f" {terminal.BARS}") for row in rows)
+    assert all(row[len(row.rstrip(terminal.BARS)) :] for row in rows) and len({len(row) for row in rows}) == 1
+    assert [row.split()[0] for row in rows] == names
+    assert max(map(len, [head, *rows])) <= 80 or max(map(len, names)) > 11
+
+
+@pytest.mark.parametrize("columns", [20, 50, 100])
+def test_a_table_is_as_wide_as_its_terminal_or_as_it_must_be(columns):
+    _, row = terminal.table({"loro": np.arange(300.0)[None]}, 300.0, columns)
+    assert row[-1] in terminal.BARS and len(row) == max(columns, len(row.rstrip(terminal.BARS)) + 1)
+
+
+def test_a_bad_start_does_not_flatten_the_curves():
+    bars = terminal.table({"online": np.array([[-20_000.0, *[-200.0] * 19, *[-13.0] * 20]])}, -13.0)[1].split()[-1]
+    assert bars[0] == bars[1] == "▁" and bars[-1] == "█"
+
+
+# Curves
+
+
+def test_a_curve_rises_with_the_returns():
+    assert terminal.curve(np.arange(8.0), 0, 7, 80) == "▁▂▃▄▅▆▇█"
+    assert terminal.curve(np.arange(8.0)[::-1], 0, 7, 80) == "█▇▆▅▄▃▂▁"
+
+
+def test_a_bar_is_the_mean_of_its_share():
+    assert terminal.curve(np.array([0.0, 0, 0, 7, 7, 7, 7, 7]), 0, 7, 4) == "▁▅██"  # 3.5 is nearest to an even four
+
+
+def test_what_is_off_the_scale_is_at_its_end():
+    assert terminal.curve(np.array([-100.0, 0, 7, 100]), 0, 7, 80) == "▁▁██"
+
+
+def test_a_flat_curve_is_flat():
+    assert len(set(terminal.curve(np.full(9, 3.0), 3.0, 3.0, 80))) == 1
+
+
+@given(st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=30), st.integers(1, 40))
+def test_a_curve_has_a_bar_for_each_evaluation_or_fills_its_width(returns, width):
+    bars = terminal.curve(np.array(returns), min(returns), max(returns), width)
+    assert len(bars) == min(width, len(returns)) and set(bars) <= set(terminal.BARS)
+
+
+# Maps
+
+
+def agent(environment, action):
+    """A learner, once updated, that takes action(state) in each state of a grid world."""
+    n = len("".join(environment.grid))
+    made = QTable(n, 4, 1.0, loro.Settings(1), np.random.default_rng(0))
+    made.q[np.arange(n), [action(state) for state in range(n)]], made.updates = 1.0, 1
+    return made
+
+
+def test_the_map():
+    assert visible(terminal.arrows(LAKE, agent(LAKE, lambda state: state % 4))) == visible(
+        [
+            "← ↓ → ↑",
+            "← H → H",
+            "← ↓ → H",
+            "H ↓ → G",
+        ]
+    )
+
+
+def test_an_arrow_is_what_the_environment_calls_its_action():
+    lines = terminal.arrows(CLIFF, agent(CLIFF, lambda state: state % 4))
+    assert lines == ["↑ → ↓ ← ↑ → ↓ ← ↑ → ↓ ←"] * 3 + ["↑ C C C C C C C C C C G"]
+
+
+# What is shown in the end
+
+
+def result(method, seed=0, returns=(1.0, 1.0), trust=None, model=None):
+    return {"method": method, "seed": seed, "returns": list(returns), "trust": trust, "model": model}
+
+
+@pytest.fixture
+def shown(monkeypatch, capsys):
+    """What is printed of these results, on a terminal of 80 columns or so many."""
+
+    def show(environment, results, columns=80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal.show(environment, results)
+        return capsys.readouterr().out
+
+    return show
+
+
+LEFT, RIGHT = agent(LAKE, lambda state: 0), agent(LAKE, lambda state: 2)
+
+
+def test_maps_stand_side_by_side(shown):
+    results = [(result("loro", 3), LEFT), (result("loro", 4), RIGHT), (result("online", 3), RIGHT)]
+    assert shown(LAKE, results).split("\n\n")[1] == visible(
+        [
+            "the greedy policy of",
+            "loro, seed 3     online, seed 3",
+            "← ← ← ←          → → → →",
+            "← H ← H          → H → H",
+            "← ← ← H          → → → H",
+            "H ← ← G          H → → G\n",
+        ]
+    )
+
+
+def test_maps_that_do_not_fit_side_by_side_stand_one_below_another(shown):
+    results = [(result(name), LEFT) for name in loro.METHODS]
+    for columns in (60, 80):
+        lines = shown(LAKE, results, columns).partition("policy of\n")[2].splitlines()
+        assert max(map(len, lines)) <= columns and len(lines) > 2 * 5
+        assert sum("seed 0" in line for line in lines) < sum(line.count("seed 0") for line in lines) == len(results)
+
+
+def test_what_has_learnt_nothing_or_is_not_at_hand_has_no_map(shown):
+    untrained = agent(LAKE, lambda state: 0)
+    untrained.updates = 0
+    assert "policy" not in shown(LAKE, [(result("llm"), untrained), (result("loro"), None)])
+    assert "policy" not in shown(environment("CartPole-v1"), [(result("loro"), LEFT)])
+
+
+def test_a_row_of_the_table_is_the_mean_over_its_seeds(shown):
+    results = [(result("loro", 0, [0.0, 2.0]), None), (result("loro", 1, [2.0, 4.0]), None)]
+    returns = {"loro": np.array([[0.0, 2], [2, 4]])}
+    assert shown(LAKE, results).splitlines() == terminal.table(returns, LAKE.best_return)
+
+
+@pytest.mark.parametrize(("model", "whom"), [("M", "the LLM"), (None, "its data")])
+def test_trust_is_shown_at_first_and_at_the_end(shown, model, whom):
+    trusts = [0.5, 0.9, 0.0], [1.0, 0.9, 0.5]
+    results = [(result("loro-plus", seed, trust=trust, model=model), None) for seed, trust in enumerate(trusts)]
+    results.append((result("online"), None))
+    *_, last = shown(LAKE, results).splitlines()
+    assert last == f"loro-plus trusted {whom}: 0.75 at first, 0.25 at the end"
+
+
+# What others wrote
+
+
+@pytest.mark.parametrize("hidden", ["\n", "\r", "\t", "\x1b[2J", "\x07", "\x9b", "\x7f", "\u202e", "\u2028", "\x00"])
+def test_what_steers_a_terminal_is_not_printed(hidden):
+    shown = terminal.printable(f"a{hidden}b")
+    assert shown.isprintable() and shown[0] == "a" and shown[-1] == "b"
+
+
+@given(st.text())
+def test_what_is_printed_is_one_line_and_as_long_as_the_text(text):
+    assert len(terminal.printable(text)) == len(text) and len(terminal.printable(text).splitlines()) <= 1
+
+
+def test_letters_signs_and_spaces_are_printed():
+    assert terminal.printable("Ünïcödé → 模型 😀") == "Ünïcödé → 模型 😀"
+
+
+# The status line
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_status_line_replaces_itself_and_fits_the_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setenv("COLUMNS", "20")
+    for text in ("short", "x" * 100, "two\nlines\x1b[2J", ""):
+        terminal.status(text)
+    assert [line.removeprefix("\x1b[K") for line in screen.getvalue().split("\r")] == [
+        "", "short", "x" * 19, "two lines [2J", ""
+    ]  # fmt: skip
+    assert screen.getvalue().count("\r\x1b[K") == 4
+
+
+def test_without_a_terminal_only_the_log_is_written(capsys):
+    terminal.status("evaluation 3 of 9")
+    terminal.status("a run", "is done\n", log=True)
+    assert capsys.readouterr().err == "a run is done \n"
+
+
+# How a command ends
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "said"),
+    [
+        (ValueError("give\nmore \x1b[31m"), 2, "x.py: give more  [31m\n"),
+        (FileNotFoundError(2, "No such file", "a"), 2, "x.py: [Errno 2] No such file: 'a'\n"),
+        (KeyboardInterrupt(), 130, "x.py: stopped; what is finished is kept\n"),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, code, said):
+    def fail():
+        print("before")
+        raise problem
+
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(fail, "x.py")
+    assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
+
+
+def test_a_command_that_ends_well_says_nothing_more(capsys):
+    terminal.guard(lambda: print("all"), "x.py")
+    assert capsys.readouterr() == ("all\n", "")
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(ZeroDivisionError):
+        terminal.guard(lambda: 1 / 0, "x.py")
+
+
+def guarded(code, **options):
+    """A process that runs `code` guarded."""
+    program = f"import sys, threading, terminal\n\ndef main():\n    {code}\n\nterminal.guard(main, 'x.py')\n"
+    return python("-c", program, cwd=ROOT, **options)
+
+
+def test_threads_that_wait_do_not_keep_a_command_that_failed():
+    process = guarded("threading.Thread(target=threading.Event().wait).start(); raise ValueError('no')")
+    assert process.communicate() == ("", "x.py: no\n") and process.returncode == 2
+
+
+@pytest.mark.parametrize("what", ["print('line')", "print('line' * 99999)"], ids=["buffered", "at once"])
+def test_who_has_seen_enough_hears_no_complaint(what):
+    process = guarded(what)
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 0
+
+
+def test_a_terminal_without_arrows_shows_something_else():
+    process = guarded("print('a ← b')", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert process.communicate() == ("a ? b\n", "") and process.returncode == 0
