@@ -7,11 +7,9 @@ from .mlp import MLP, Adam, first_parameters
 
 
 class DQN:
-    """Q(s, .) as a network. low, high: the usual range of each number of an observation, scaled to -1..1.
-
-    The online network learns, the target network values s', the acting network plays. The latter two are averages of
-    the former's weights: a mean plays more steadily than the latest of them (Polyak & Juditsky 1992).
-    """
+    """Q(s, .) as a network: the online one learns, the target network values s', the acting network plays. The latter
+    two are averages of the former's weights; a mean plays more steadily than the latest (Polyak & Juditsky 1992).
+    low, high: the usual range of each number of an observation, scaled to -1..1."""
 
     def __init__(self, low, high, n_actions, reward_scale, settings, rng):
         self.low, self.half_range = np.float32(low), (np.float32(high) - np.float32(low)) / 2

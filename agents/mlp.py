@@ -3,6 +3,7 @@
 Shapes: B rows of a batch, n inputs and m outputs of a layer. dz is short for dL/dz, and has the shape of z.
 """
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -13,16 +14,17 @@ def linear(x, W, b):
     return x @ W + b
 
 
-def linear_backward(dz, x, W):
-    """dW = x^T dz; db, the sum of the rows of dz; dx = dz W^T."""
-    return x.T @ dz, dz.sum(0), dz @ W.T
+def linear_backward(dz, x):
+    """dW = x^T dz, and db, the sum of the rows of dz. (And dx = dz W^T, if there is a layer below.)"""
+    return x.T @ dz, np.add.reduce(dz)
 
 
 def layer_norm(z):
     """y = (z - mean(z)) / std(z) over each row, and std: Ba et al. 2016, eq. 4, without their gain and bias."""
-    centred = z - mean(z)
-    std = np.sqrt(mean(centred * centred) + 1e-5)
-    return centred / std, std
+    y = z - mean(z)
+    std = np.sqrt(mean(y * y) + 1e-5)
+    y /= std
+    return y, std
 
 
 def layer_norm_backward(dy, y, std):
@@ -36,7 +38,7 @@ def layer_norm_backward(dy, y, std):
 
 def relu(y):
     """x = max(y, 0)."""
-    return np.maximum(y, 0)
+    return np.maximum(y, np.zeros_like(y))  # NumPy is slower with a number
 
 
 def relu_backward(dx, x):
@@ -46,7 +48,10 @@ def relu_backward(dx, x):
 
 def mean(x):
     """The mean of each row, (B, m) -> (B, 1): as a matrix product, since NumPy is slow to sum short rows."""
-    return x @ np.full((x.shape[1], 1), 1 / x.shape[1], x.dtype)
+    return x @ averaging(x.shape[1], x.dtype)
+
+
+averaging = cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
 
 
 def first_parameters(sizes, rng):
@@ -58,8 +63,7 @@ def first_parameters(sizes, rng):
 class MLP:
     """Hidden layers linear, layer_norm (if `norm`), relu; a linear last layer. sizes: units of each, inputs first.
 
-    parameters: all weights and biases in one flat vector, of which `layers`, a list of (W (n, m), b (m,)), are views:
-    so Adam, averages and copies are one line each."""
+    parameters: all weights and biases in one flat vector; `layers`, a list of (W (n, m), b (m,)), are views of it."""
 
     def __init__(self, sizes, parameters, norm=True):
         self.parameters, self.norm, self.layers = parameters, norm, []
@@ -81,10 +85,10 @@ class MLP:
         """dL/dparameters, flat, from dL/doutputs (B, outputs) and the cache of `forward`."""
         gradients = []
         for (W, _), (x, y, std) in zip(reversed(self.layers), reversed(cache)):
-            dW, db, dx = linear_backward(dz, x, W)
+            dW, db = linear_backward(dz, x)
             gradients = [dW.ravel(), db, *gradients]
             if y is not None:
-                dy = relu_backward(dx, x)
+                dy = relu_backward(dz @ W.T, x)
                 dz = layer_norm_backward(dy, y, std) if self.norm else dy
         return np.concatenate(gradients)
 

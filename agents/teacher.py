@@ -13,12 +13,11 @@ class Teacher:
         trust = max(0, 2 P(teacher > random) - 1) min(1, 2 P(teacher > learner))
 
     P(a > b) is how surely the mean return of a is above that of b. The learner counts as random until it has played: so
-    a good teacher is followed at once, and dropped, like a bad one, when the learner clearly outdoes it. A random one,
-    judged by few episodes, gets 0 in half of all cases and 0.25 on average.
+    a good teacher is followed at once, and dropped, like a bad one, when the learner clearly outdoes it. A random one
+    gets 0 in half of all cases, and 0.25 on average.
 
-    returns: of the teacher's episodes; without any, trust is 0. random_return: the mean of a random policy. window: how
-    many of the learner's last episodes count. earned: False leaves trust at 1.
-    """
+    returns: of the teacher's episodes (none: trust is 0). random_return: the mean of a random policy. window: how many
+    of the learner's last episodes count. earned: False leaves trust at 1."""
 
     def __init__(self, returns, random_return, window, earned=True):
         self.returns, self.random_return, self.earned = returns, random_return, earned

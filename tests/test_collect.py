@@ -429,6 +429,21 @@ def test_the_command_line_collects_once_and_hides_the_key(folder, command, monke
     assert len(written) == 2 and KEY not in "".join([*first, *again, *written])
 
 
+def test_a_run_that_cannot_be_kept_is_refused_before_anything_is_asked(folder, command):
+    (folder / "out").write_text("in the way")
+    with ChatServer() as server:
+        with pytest.raises(OSError, match="out"):
+            command(*ONE, "--base-url", server.url, "--model", "small")
+        assert not server.asked
+
+
+def test_a_budget_that_is_too_small_is_refused_before_anything_is_asked(folder, command):
+    with ChatServer() as server:
+        with pytest.raises(ValueError, match="leaves none"):
+            command(*ONE, "--method", "loro", "--evaluations", 3, "--base-url", server.url, "--model", "small")
+        assert not server.asked
+
+
 def test_new_episodes_go_to_the_working_directory(folder, command):
     with ChatServer(path_along_the_cliff) as server:
         command(*ONE, "--base-url", server.url, "--model", "org/a model:7b")

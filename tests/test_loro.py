@@ -632,6 +632,16 @@ def test_what_is_counted_begins_with_one(field):
         parse(option(field), 0)
 
 
+FRACTIONS = [f for f, default in loro.Settings._field_defaults.items() if type(default) is float and f != "alpha"]
+
+
+@pytest.mark.parametrize("field", FRACTIONS)
+def test_what_is_a_part_of_a_whole_is_at_most_one(field):
+    assert parse(option(field), 1)[1] == {field: 1}
+    with pytest.raises(ValueError, match="not a number from 0 to 1; "):
+        parse(option(field), 1.01)
+
+
 def test_pretraining_may_be_none_and_a_share_too():
     assert parse("--pretrain-updates", 0, "--llm-share", "none")[1] == {"pretrain_updates": 0, "llm_share": None}
 
@@ -679,7 +689,7 @@ EPISODE = {"observations": [0, 4], "actions": [4], "rewards": [0.0], "terminated
         ([], "--env"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
         (["--env", "FrozenLake-v1", "--magic"], "unrecognized arguments: --magic"),
-        (["--env", "FrozenLake-v1", "--evaluations", 10], "leaves none after"),
+        (["--env", "FrozenLake-v1", "--method", "online", "loro", "--evaluations", 10], "leaves none after"),
         (["--env", "FrozenLake-v1", "--seeds", 0], "not a whole number from 1 to"),
         (["--env", "FrozenLake-v1", "--seed", -1], "not a whole number"),
         (["--env", "FrozenLake-v1", "--llm-episodes", 11], "holds 10 episodes; give --llm-episodes 10"),
@@ -702,6 +712,13 @@ def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, mon
         command(*arguments)
     assert problem in str(refused.value) and len(terminal.printable(refused.value).splitlines()) == 1
     assert (tmp_path / "file").read_text() == "kept" and not list(tmp_path.rglob("*.json"))
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_path, command):
+    (tmp_path / "FrozenLake-v1" / "loro-1.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"loro-1\.json is a folder"):
+        command(*ONE, "--seeds", 2, "--out", tmp_path)
+    assert len(list((tmp_path / "FrozenLake-v1").iterdir())) == 1
 
 
 def test_an_environment_without_a_description_is_refused(monkeypatch, command):
