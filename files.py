@@ -28,9 +28,8 @@ def write_whole(path, data):
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None  # a full disk names no file
-        raise
+    except OSError as error:  # A full disk names no file.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         draft.unlink(missing_ok=True)
 
