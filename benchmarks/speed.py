@@ -68,8 +68,8 @@ def products(units, batch_size):
     return seconds(lambda: [a @ b for a, b in passes], 30_000 // batch_size)
 
 
-def theirs(module, units, batch_size):
-    """Seconds of a gradient step of another library's DQN on CartPole, drawing its batch included; None without it."""
+def theirs(module, units, batch_size, n):
+    """Seconds of one of `n` gradient steps at once of another library's DQN, batches included; None without it."""
     try:
         library = importlib.import_module(module)
     except ImportError:
@@ -78,16 +78,17 @@ def theirs(module, units, batch_size):
         importlib.import_module("torch").set_num_threads(1)
     options = {"learning_starts": 1000, "target_update_interval": 1, "policy_kwargs": {"net_arch": [units, units]}}
     model = library.DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu", **options).learn(1000)
-    return seconds(lambda: model.train(200, batch_size)) / 200
+    return seconds(lambda: model.train(n, batch_size), 400 // n) / n
 
 
 def updates():
     print("microseconds an update, on a batch drawn from a buffer; 4 inputs, two hidden layers, 2 outputs")
     for units, batch_size in SIZES:
         figures = {"its matrix products alone": products(units, batch_size)}
-        for name, layer_norm in {"this project": True, "without LayerNorm, as the next two": False}.items():
+        for name, layer_norm in {"this project": True, "without LayerNorm, as those below": False}.items():
             figures[name] = update(*learner(CART, units, layer_norm), batch_size)
-        figures |= {name: theirs(name, units, batch_size) for name in ("stable_baselines3", "sbx")}
+        for module, n in ("stable_baselines3", 1), ("sbx", 1), ("stable_baselines3", 200), ("sbx", 200):
+            figures[f"{module}, {n} at a time"] = theirs(module, units, batch_size, n)
         for name, each in figures.items():
             shown = f"{1e6 * each:>8,.0f}   {each / figures['this project']:.2f}" if each else "not installed"
             print(f"  {units:>3} units, batch {batch_size:>3}: {name:<34} {shown}")
@@ -108,7 +109,7 @@ def collection(delay=0.05):
     1 every step is a request, and the longest episode sets how fast all ten can be."""
 
     def play(concurrency):
-        with ChatServer(lambda messages: "0", delay=delay) as server, tempfile.TemporaryDirectory() as folder:
+        with ChatServer(lambda messages: time.sleep(delay) or "0") as server, tempfile.TemporaryDirectory() as folder:
             player = Player(ChatClient(server.url, "model", temperature=1.0), LAKE)
             started = time.perf_counter()
             _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10, concurrency)
