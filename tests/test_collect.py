@@ -107,6 +107,7 @@ def test_episodes_are_played_side_by_side(tmp_path):
     ten = threading.Barrier(10)
     with ChatServer(path_along_the_cliff, fault) as server:
         assert len(collected(player(server), tmp_path)[1]) == 10 and not ten.broken
+        assert server.connections == 10  # each of them used all along
 
 
 def test_equal_prompts_are_asked_once_at_temperature_0(tmp_path):
@@ -235,6 +236,7 @@ def test_what_ended_while_another_failed_is_kept(tmp_path):
         with pytest.raises(ServerError, match="gone"):
             collected(Half(client(server), CLIFF), tmp_path, 2)
         assert seeds(kept(tmp_path)[1]) == [1]
+        assert seeds(collected(player(server, temperature=0), tmp_path, 2)[1]) == [0, 1]  # what it lacks
 
 
 def test_after_a_failure_nobody_asks_again(tmp_path, executors):

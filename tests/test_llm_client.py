@@ -76,6 +76,13 @@ def test_each_fault_is_survived(fault):
         assert client(server, timeout=(60, patience)).ask(HELLO) == "0" and len(server.asked) >= 2
 
 
+def test_what_was_asked_in_vain_is_counted():
+    with ChatServer(fault=lambda number: "500" if number < 3 else None) as server:
+        one = client(server)
+        one.ask(HELLO)
+        assert one.requests == len(server.asked) == 4
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(FAULTS[:-1]), max_size=AT_ONCE.total))
 def test_any_schedule_of_faults_up_to_the_limit_is_survived(schedule):

@@ -76,6 +76,10 @@ def test_a_good_teacher_is_followed_at_once():
     assert trust(GOOD, RANDOM, WINDOW) == pytest.approx(1)
 
 
+def test_one_lucky_episode_does_not_outdo_a_good_teacher():
+    assert trust(GOOD, RANDOM, WINDOW, [30.0]) == pytest.approx(1)
+
+
 def test_a_good_teacher_is_dropped_once_outdone():
     assert trust(GOOD, RANDOM, WINDOW, [20.0] * WINDOW) == pytest.approx(0)
 

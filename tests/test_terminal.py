@@ -254,6 +254,18 @@ def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, cod
     assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
 
 
+def test_the_status_line_gives_way_to_the_last_word(monkeypatch):
+    def fail():
+        terminal.status("evaluation 3 of 9")
+        raise ValueError("no")
+
+    monkeypatch.setattr("os._exit", sys.exit)
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with pytest.raises(SystemExit):
+        terminal.guard(fail, "x.py")
+    assert screen.getvalue() == "\r\x1b[Kevaluation 3 of 9\r\x1b[Kx.py: no\n"
+
+
 def test_a_command_that_ends_well_says_nothing_more(capsys):
     terminal.guard(lambda: print("all"), "x.py")
     assert capsys.readouterr() == ("all\n", "")
