@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -78,6 +79,28 @@ def test_at_its_limit_an_episode_was_not_cut_off():
 def test_an_evaluation_is_the_mean_undiscounted_return_of_whole_greedy_episodes():
     envs = [Doubling(1), Doubling(3, terminates=False), Doubling(150)]
     assert evaluate(table(201, lambda t: t % 2), envs) == (1 + 7 + 7 + 8 * 147) / 3
+
+
+class Echo(gym.Env):
+    """Shows its number, lasts so many steps, and pays for an action of that number."""
+
+    action_space = observation_space = gym.spaces.Discrete(6)
+
+    def __init__(self, number):
+        self.number = number
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return self.number, {}
+
+    def step(self, action):
+        self.t += 1
+        return self.number, float(action == self.number), self.t == self.number, False, {}
+
+
+def test_an_evaluation_takes_in_each_environment_the_action_for_its_own_observation():
+    echo = SimpleNamespace(act=lambda observations: observations)
+    assert evaluate(echo, [Echo(number) for number in (1, 2, 3, 4, 5)]) == 3.0
 
 
 def test_an_evaluation_plays_each_environment_to_its_own_end():
