@@ -38,7 +38,7 @@ def layer_norm_backward(dy, y, std):
 
 def relu(y):
     """x = max(y, 0)."""
-    return np.maximum(y, np.zeros_like(y))  # NumPy is slower with a number
+    return np.maximum(y, np.zeros(y.shape, y.dtype))  # NumPy is slower with a number
 
 
 def relu_backward(dx, x):

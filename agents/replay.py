@@ -43,12 +43,11 @@ class ReplayBuffer:
             column[row] = value
 
     def sample(self, size, llm_share, rng):
-        """A Batch of `size` transitions, drawn with replacement by the numpy.random.Generator `rng`: size * llm_share
-        of the LLM's, rounded up or down at random so that they are so many on average, then the learner's own. While
-        there are none of one kind, all are of the other."""
+        """A Batch of `size` transitions, drawn with replacement: size * llm_share of the LLM's, rounded at random so as
+        to be right on average, then the learner's own. While there are none of one kind, all are of the other."""
         if self.n_llm in (0, len(self)):
             rows = rng.integers(len(self), size=size)
         else:
-            n = min(int(size * llm_share + rng.random()), size)
-            rows = np.append(rng.integers(self.n_llm, size=n), rng.integers(self.n_llm, len(self), size=size - n))
+            n, llm = min(int(size * llm_share + rng.random()), size), self.n_llm
+            rows = np.concatenate((rng.integers(llm, size=n), rng.integers(llm, len(self), size=size - n)))
         return Batch(*(column.take(rows, axis=0) for column in self.columns))

@@ -22,7 +22,7 @@ class QTable:
         target, no error needs clipping, and the conservative term asks which actions the LLM took, not how often.
         """
         s, a, settings = batch.observations, batch.actions, self.settings
-        q, next_q = self.q[s], self.q[batch.next_observations]
+        q, next_q = self.q.take(s, axis=0), self.q.take(batch.next_observations, axis=0)
         targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
         gradient = loss_gradient(batch, q, targets, alpha, td)
         pair = s * self.n_actions + a
