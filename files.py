@@ -86,8 +86,9 @@ def result_path(folder, env, method, seed):
 def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
-    known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays
-    it, () -> (returns and trust, a dict; the agent). Raises ValueError if what is there was made otherwise.
+    known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
+    () -> ({returns, trust}, the agent). Added are cumulative_reward, updates, seconds and versions. Raises ValueError
+    if what is there was made otherwise.
     """
     path = result_path(folder, known["env"], known["method"], known["seed"])
     if resume and path.exists():

@@ -4,7 +4,7 @@
 #   ./run_all.sh           runs what $OUT lacks, so that a study that was stopped goes on where it was
 #   ./run_all.sh --list    prints the runs instead, one command a line, each of them safe to run twice
 #
-#   QUICK=1                a small slice, in about two minutes
+#   QUICK=1                a small slice, in two to three minutes on two cores
 #   SEEDS="100 119"        the first seed and the last
 #   ROLLOUTS=FOLDER        another teacher: loro-plus, with trust and without, on that folder's ENV.jsonl files
 #   OUT=results/study      where results go, one folder for each variant: main, no-trust, tau-1, pretrain-0, ...
