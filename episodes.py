@@ -103,19 +103,23 @@ def read_rollouts(path, env_name, env):
     lines, found, number = path.read_bytes().rstrip().splitlines(), [], 0
     checked = any(b'"crc32"' in line for line in lines)
     try:
-        for number, line in enumerate(lines, 1):  # noqa: B007
+        for number, line in enumerate(lines, 1):
             record = parse_json(line)
             if checked and record.pop("crc32", None) != checksum(record):
                 raise ValueError("damaged: its fields do not agree with its crc32")
-            found.append(episode_of(record, env) if found else record)
-            what, wanted = f"{found[0].get('format')} of {found[0].get('env')}", f"{FORMAT} of {env_name}"
-            if what != wanted or not isinstance(found[0].get("model"), str | None):
-                raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
+            found.append(check_header(record, env_name) if number == 1 else episode_of(record, env))
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
             raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
     except ValueError as error:
         raise ValueError(f"{path} line {number}: {error}") from None
     return found[0], found[1:]
+
+
+def check_header(record, env_name):
+    what, wanted = f"{record.get('format')} of {record.get('env')}", f"{FORMAT} of {env_name}"
+    if what != wanted or not isinstance(record.get("model"), str | None):
+        raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
+    return record
 
 
 def episode_of(record, env):

@@ -168,7 +168,7 @@ def main():
     taught = any(METHODS[name].data == "llm" for name in options.method)
     model, llm_episodes = collect.llm_episodes(*needed, collect.Asking(**asking)) if taught else (None, [])
     recorded = files.checksum([episodes.record_of(each) for each in llm_episodes])
-    code = [module for name, module in sorted(sys.modules.items()) if name.startswith("agents")]
+    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}
     made_of["code"] = files.code_checksum(run, episodes, *code)
     results = []

@@ -3,7 +3,7 @@
 Shapes: B rows of a batch, n inputs and m outputs of a layer. dz is short for dL/dz, and has the shape of z.
 """
 
-from functools import cache
+import functools
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +51,7 @@ def mean(x):
     return x @ averaging(x.shape[1], x.dtype)
 
 
-averaging = cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
+averaging = functools.cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
 
 
 def first_parameters(sizes, rng):
