@@ -10,7 +10,6 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,26 +23,15 @@ RECORDED = Path(__file__).parent / "rollouts"
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
 
 
-class Asking(NamedTuple):
-    """How the LLM is asked; each field is an option."""
-
-    base_url: str | None = None  # of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)
-    model: str | None = None  # the name of one of its models
-    temperature: float = 0.0  # 0 for the likeliest answers
-    max_tokens: int = 2048  # the longest answer
-    votes: int = 1  # answers to each prompt, of which the majority acts
-    concurrency: int = 10  # episodes at once
-
-
 class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
-    votes: how many answers to each prompt; the action named most often is taken, the earliest of equals. At temperature
-    0 equal prompts have equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been.
+    Of several votes the action named most often is taken, the earliest of equals. At temperature 0 equal prompts have
+    equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been.
     """
 
-    def __init__(self, client, environment, votes=1):
-        self.client, self.environment, self.votes = client, environment, votes
+    def __init__(self, client, environment):
+        self.client, self.environment, self.asking = client, environment, client.asking
         self.answers, self.lock, self.stopped = {}, threading.Lock(), threading.Event()
         self.replies = self.invalid_replies = 0
 
@@ -53,7 +41,7 @@ class Player:
 
         def act(observation):
             action, answers = self.choose(self.environment.describe(observation))
-            replies.append(answers if self.votes > 1 else answers[0])
+            replies.append(answers if self.asking.votes > 1 else answers[0])
             return rng.integers(env.action_space.n) if action is None else action
 
         return play(env, act, seed)._replace(replies=replies)
@@ -70,7 +58,7 @@ class Player:
         return action, replies
 
     def vote(self, messages):
-        replies = [self.ask(messages) for _ in range(self.votes)]
+        replies = [self.ask(messages) for _ in range(self.asking.votes)]
         actions = [parse_action(reply, self.environment.actions) for reply in replies]
         named = Counter(action for action in actions if action is not None).most_common(1)
         with self.lock:
@@ -81,7 +69,7 @@ class Player:
     def ask(self, messages):
         if self.stopped.is_set():
             raise InterruptedError
-        if self.client.temperature > 0:
+        if self.asking.temperature > 0:
             return self.client.ask(messages)
         key, own = json.dumps(messages), Future()
         answer = self.answers.setdefault(key, own)
@@ -94,49 +82,47 @@ class Player:
         return answer.result()
 
 
-def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log: None):
+def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays those of the episodes 0..n-1 (their seeds) that the rollout file at the Path `path` lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
     """
-    client, environment, begun = player.client, player.environment, time.perf_counter()
-    asked = {"env": env_name, "model": client.model, "system": environment.rules, "votes": player.votes}
-    asked |= {"temperature": client.temperature, "max_tokens": client.max_tokens}
-    header, kept = {**asked, "recorded": str(date.today())}, {}
+    asking, environment = player.asking, player.environment
+    asked = {"env": env_name, "model": asking.model, "system": environment.rules, "votes": asking.votes}
+    asked |= {"temperature": asking.temperature, "max_tokens": asking.max_tokens}
 
     def read():
-        """Takes over what the file holds, from an earlier call or from another process that plays at the same time."""
-        if path.exists():
-            found, episodes = read_rollouts(path, env_name, environment.make())
-            unlike = [name for name in asked if found.get(name) != asked[name]]
-            if unlike or any(episode.seed is None for episode in episodes):
-                made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
-                raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
-            header.update(found)
-            kept.update({episode.seed: episode for episode in episodes})
+        """(header, {seed: episode}) of the file, which another process may have added to."""
+        if not path.exists():
+            return {**asked, "recorded": str(date.today())}, {}
+        header, episodes = read_rollouts(path, env_name, environment.make())
+        unlike = [name for name in asked if header.get(name) != asked[name]]
+        if unlike or any(episode.seed is None for episode in episodes):
+            made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
+            raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
+        return header, {episode.seed: episode for episode in episodes}
 
-    def costs():
-        now = client.requests, client.tokens_in, client.tokens_out, player.invalid_replies, time.perf_counter() - begun
-        return {name: round(before[name] + cost, 2) for name, cost in zip(COSTS, now)}
+    def spent():
+        seconds = time.perf_counter() - begun
+        return {**player.client.costs, "invalid_replies": player.invalid_replies, "seconds": seconds}
 
-    read()
-    before = {name: header[name] if type(header.get(name)) in (int, float) else 0 for name in COSTS}
+    header, kept = read()
     missing = [seed for seed in range(n) if seed not in kept]
     if missing:
         check_writable(path)
-    player.stopped.clear()
-    workers, ended = ThreadPoolExecutor(concurrency), []
+    workers, ended, saved, begun = ThreadPoolExecutor(asking.concurrency), [], {}, time.perf_counter()
     playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
         while playing:
-            progress(f"{env_name}: {len(kept)} of {n} episodes by {client.model}, {bill(costs())}", log=bool(ended))
+            progress(f"{env_name}: {len(kept)} of {n} episodes by {asking.model}, {bill(spent())}", log=bool(ended))
             ended, playing = wait(playing, timeout=0.2, return_when=FIRST_COMPLETED)
             episodes = [future.result() for future in ended if not future.exception()]
             if episodes:
-                read()
+                header, kept = read()
                 kept.update({episode.seed: episode for episode in episodes})
-                header.update(costs())
+                before, saved = saved, spent()
+                header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
                 future.result()  # raises what went wrong
@@ -147,7 +133,7 @@ def collect(player, env_name, path, n, concurrency=10, progress=lambda text, log
 
 
 def bill(costs):
-    return ", ".join(f"{costs.get(name, 0):,} {name.replace('_', ' ')}" for name in COSTS)
+    return ", ".join(f"{costs.get(name, 0):,.0f} {name.replace('_', ' ')}" for name in COSTS)
 
 
 def llm_episodes(environment, env_name, path, n, asking):
@@ -161,7 +147,7 @@ def llm_episodes(environment, env_name, path, n, asking):
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / re.sub(r"[^\w.-]+", "-", f"{env_name}-{asking.model}.jsonl")
-        header, episodes = ask(environment, env_name, path, n, asking)
+        header, episodes = ask(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, name = np.mean([episode.total for episode in episodes]), terminal.printable(header.get("model"))
@@ -169,17 +155,15 @@ def llm_episodes(environment, env_name, path, n, asking):
     return header.get("model"), episodes
 
 
-def ask(environment, env_name, path, n, asking):
-    """`collect`, with a server that is yet to be found and a person who watches."""
+def ask(player, env_name, path, n):
+    """`collect`, for a person who watches."""
+    client, asking = player.client, player.asking
     if asking.votes > 1 and asking.temperature == 0:
         raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
-    url = asking.base_url or os.environ.get("OPENAI_BASE_URL", "")
-    client = ChatClient(url, asking.model, asking.temperature, asking.max_tokens, asking.concurrency)
     if not asking.model:
-        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {url})'}")
-    player = Player(client, environment, asking.votes)
+        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
     try:
-        header, episodes = collect(player, env_name, path, n, asking.concurrency, terminal.status)
+        header, episodes = collect(player, env_name, path, n, terminal.status)
     except ServerError as error:
         resume = f". What ended is kept in {path}; the same command goes on from there" if path.exists() else ""
         raise ServerError(f"{error}{resume}") from None

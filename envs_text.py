@@ -12,6 +12,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
 REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action: <number>`."
 
@@ -20,7 +21,6 @@ class Environment(NamedTuple):
     """All that the project knows of one environment."""
 
     make: Callable[[], gym.Env]  # with a Discrete action space, and a step limit that holds for every method
-    rules: str  # the system prompt
     describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
@@ -30,16 +30,12 @@ class Environment(NamedTuple):
     low: tuple[float, ...] | None = None  # of a vector observation: the usual range of each number,
     high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
-
-
-def rules(name):
-    return (Path(__file__).parent / "rules" / f"{name}.txt").read_text(encoding="utf-8").strip()
+    rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
 
 
 def frozen_lake(name):
     return Environment(
         make=lambda: gym.make(name),
-        rules=rules(name),
         describe=lambda s: f"You are at row {s // 4}, column {s % 4}.",
         actions=("left", "down", "right", "up"),
         evaluations=150, random_return=0.014, best_return=0.744, reward_scale=1.0,
@@ -50,7 +46,6 @@ def frozen_lake(name):
 def cliff_walking(name):
     return Environment(
         make=lambda: gym.make(name, max_episode_steps=200),
-        rules=rules(name),
         describe=lambda s: f"You are at row {s // 12}, column {s % 12}.",
         actions=("up", "right", "down", "left"),
         evaluations=200, random_return=-2045.0, best_return=-13.0, reward_scale=0.02,
@@ -73,7 +68,6 @@ def cart_pole(name):
 
     return Environment(
         make=lambda: gym.make(name, max_episode_steps=200),
-        rules=rules(name),
         describe=describe,
         actions=("left", "right"),
         evaluations=150, random_return=22.4, best_return=200.0, reward_scale=0.15,
@@ -88,7 +82,6 @@ def mountain_car(name):
 
     return Environment(
         make=lambda: gym.make(name),
-        rules=rules(name),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
         evaluations=300, random_return=-200.0, best_return=-97.7, reward_scale=0.3,
@@ -107,7 +100,6 @@ def pendulum(name):
 
     return Environment(
         make=lambda: gym.wrappers.TransformAction(gym.make(name), lambda i: torques[[int(i)]], actions),
-        rules=rules(name),
         describe=describe,
         actions=("torque 2 clockwise", "torque 1 clockwise", "no torque", "torque 1 counter-clockwise",
                  "torque 2 counter-clockwise"),
@@ -116,45 +108,25 @@ def pendulum(name):
     )
 
 
-class RepresentedPong(gym.Wrapper):
-    """Pong seen through eight RAM cells and the ball's change since the last step; actions stay, up, down.
-
-    The cells, in this order: player_y, player_x, enemy_y, enemy_x, ball_x, ball_y, enemy_score, player_score
-    (AtariARI, Anand et al. 2019). The change is 0 unless the ball was in play (x and y both non-zero) at both steps.
-    """
-
-    CELLS = (51, 46, 50, 45, 49, 54, 13, 14)
-
-    def __init__(self, env):
-        super().__init__(env)
-        self.action_space = gym.spaces.Discrete(3)
-        self.observation_space = gym.spaces.Box(-255, 255, (10,), np.float32)
-
-    def see(self, ram):
-        cells = ram.take(self.CELLS).astype(np.float32)
-        ball = cells[4:6]
-        change = ball - self.ball if ball.all() and self.ball.all() else np.zeros(2, np.float32)
-        self.ball = ball
-        return np.concatenate([cells, change])
-
-    def reset(self, **options):
-        ram, info = self.env.reset(**options)
-        self.ball = np.zeros(2, np.float32)
-        return self.see(ram), info
-
-    def step(self, action):
-        ram, *rest = self.env.step((0, 2, 3)[action])
-        return self.see(ram), *rest
-
-
 def pong(name):
+    cells = [51, 46, 50, 45, 49, 54, 13, 14]  # player y, x; enemy y, x; ball x, y; scores (AtariARI, Anand et al. 2019)
+    seen, actions = gym.spaces.Box(-255, 255, (10,), np.float32), gym.spaces.Discrete(3)
+
+    def represent(last_two):
+        """The cells of the RAM, and by how much the ball has moved since the step before: 0 unless in play at both."""
+        before, now = last_two[:, cells].astype(np.float32)
+        in_play = before[4:6].all() and now[4:6].all()
+        return np.append(now, (now - before)[4:6] * in_play)
+
     def make():
         import ale_py  # imported here, since only Pong needs it
 
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         gym.register_envs(ale_py)
         options = {"obs_type": "ram", "frameskip": 4, "repeat_action_probability": 0.25, "max_episode_steps": 200}
-        return RepresentedPong(gym.make("ALE/Pong-v5", **options))
+        env = gym.wrappers.FrameStackObservation(gym.make("ALE/Pong-v5", **options), 2, padding_type="zero")
+        env = gym.wrappers.TransformObservation(env, represent, seen)
+        return gym.wrappers.TransformAction(env, lambda i: (0, 2, 3)[i], actions)
 
     def describe(observation):
         player_y, _, _, _, ball_x, ball_y, _, _, dx, dy = (int(i) for i in observation)
@@ -164,7 +136,6 @@ def pong(name):
 
     return Environment(
         make=make,
-        rules=rules(name),
         describe=describe,
         actions=("stay", "up", "down"),
         evaluations=200, random_return=-3.35, best_return=None, reward_scale=0.75,
@@ -187,11 +158,12 @@ def find_environment(name, reasoning=False):
 
     Raises ValueError, saying what there is, if it has no description.
     """
-    if name in ENVIRONMENTS:
-        environment = ENVIRONMENTS[name](name)
-        return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
-    problem = "has no description in words" if name in gym.registry else "is not an environment known here"
-    raise ValueError(f"{name!r} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
+    if name not in ENVIRONMENTS:
+        problem = "has no description in words" if name in gym.registry else "is not an environment known here"
+        raise ValueError(f"{name!r} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
+    environment = ENVIRONMENTS[name](name)
+    rules = environment.rules or (RULES / f"{name}.txt").read_text(encoding="utf-8").strip()
+    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 
 def parse_action(reply, actions):

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import checksum, parse_json, write_whole
+from files import are_numbers, checksum, parse_json, write_whole
 
 FORMAT = "loro-rollouts-1"
-LARGEST = 1e9  # of any number in a file; no environment comes near it
 
 
 class Episode(NamedTuple):
@@ -101,25 +100,21 @@ def read_rollouts(path, env_name, env):
     if not path.is_file():
         raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
     lines, found, number = path.read_bytes().rstrip().splitlines(), [], 0
-    checked = any(b'"crc32"' in line for line in lines)
+    wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
     try:
         for number, line in enumerate(lines, 1):
             record = parse_json(line)
             if checked and record.pop("crc32", None) != checksum(record):
                 raise ValueError("damaged: its fields do not agree with its crc32")
-            found.append(check_header(record, env_name) if number == 1 else episode_of(record, env))
+            what = f"{record.get('format')} of {record.get('env')}"
+            if number == 1 and (what != wanted or not isinstance(record.get("model"), str | None)):
+                raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
+            found.append(record if number == 1 else episode_of(record, env))
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
             raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
     except ValueError as error:
         raise ValueError(f"{path} line {number}: {error}") from None
     return found[0], found[1:]
-
-
-def check_header(record, env_name):
-    what, wanted = f"{record.get('format')} of {record.get('env')}", f"{FORMAT} of {env_name}"
-    if what != wanted or not isinstance(record.get("model"), str | None):
-        raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
-    return record
 
 
 def episode_of(record, env):
@@ -131,20 +126,16 @@ def episode_of(record, env):
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
     T = len(actions) if isinstance(actions, list) else 0
 
-    def numbers(values, n, kinds=(int, float), low=-LARGEST, high=LARGEST):
-        whole = isinstance(values, list) and len(values) == n
-        return whole and all(type(x) in kinds and low <= x <= high for x in values)
-
     if isinstance(space, gym.spaces.Discrete):
-        wanted, states = f"numbers from 0..{space.n - 1}", numbers(observations, T + 1, (int,), 0, space.n - 1)
+        wanted, states = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
     else:
         wanted, states = f"lists of {space.shape[0]} finite numbers", isinstance(observations, list)
-        states = states and len(observations) == T + 1 and all(numbers(row, space.shape[0]) for row in observations)
+        states = states and len(observations) == T + 1 and all(are_numbers(row, space.shape[0]) for row in observations)
     said = replies if isinstance(replies, list) else []
     texts = [text for reply in said for text in (reply if isinstance(reply, list) else [reply])]
     needs = {
-        f"actions: not numbers from 0..{n_actions - 1}": T and numbers(actions, T, (int,), 0, n_actions - 1),
-        f"rewards: not {T} finite numbers": numbers(rewards, T),
+        f"actions: not numbers from 0..{n_actions - 1}": T and are_numbers(actions, T, (int,), 0, n_actions - 1),
+        f"rewards: not {T} finite numbers": are_numbers(rewards, T),
         f"observations: not {T + 1} {wanted}": states,
         "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
         "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,

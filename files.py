@@ -4,7 +4,6 @@ import ast
 import gzip
 import inspect
 import json
-import math
 import os
 import time
 import uuid
@@ -12,7 +11,7 @@ import zlib
 from contextlib import suppress
 from importlib.metadata import version
 
-LARGEST = 1e12  # no return comes near it
+LARGEST = 1e12  # no number in a file comes near it
 # What others read of a result, and of which types that may be.
 FIELDS = {"env": (str,), "method": (str,), "seed": (int,), "config": (dict,), "returns": (list,)}
 FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (int, float, type(None))}
@@ -49,20 +48,20 @@ def check_writable(path):
 
 
 def parse_json(text):
-    """The JSON object in `text` (bytes in UTF-8), of finite numbers. Raises ValueError, in a line, if it holds none."""
-
-    def finite(number):
-        if not math.isfinite(float(number)):
-            raise ValueError(f"{number} is not a finite number")
-        return float(number)
-
+    """The JSON object in `text` (bytes in UTF-8). Raises ValueError, in a line, if it holds none."""
     try:
-        found = json.loads(text.decode("utf-8"), parse_constant=finite, parse_float=finite)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise ValueError("not JSON in UTF-8") from None
+        found = json.loads(text.decode("utf-8"))
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON in UTF-8, of finite numbers") from None
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
     return found
+
+
+def are_numbers(values, n, kinds=(int, float), low=-LARGEST, high=LARGEST):
+    """Is `values` a list of `n` numbers of those types, from `low` to `high`?"""
+    return isinstance(values, list) and len(values) == n and all(type(x) in kinds and low <= x <= high for x in values)
 
 
 def checksum(data):
@@ -113,12 +112,10 @@ def read_result(text, where):
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
-        for name in [] if wrong else ["returns", "trust"]:
-            values = found["returns"] if found.get(name) is None else found[name]
-            if type(values) is not list or not 0 < len(values) == found["config"].get("evaluations"):
-                wrong.append(f"{name}, one for each evaluation")
-            elif not all(type(x) in (int, float) and abs(x) < LARGEST for x in values):
-                wrong.append(f"a number of {name}")
+        if not wrong:
+            n, returns, trust = found["config"].get("evaluations"), found["returns"], found.get("trust")
+            lists = {"returns": returns, "trust": returns if trust is None else trust}
+            wrong = [f"{name}, one for each evaluation" for name in lists if not (n and are_numbers(lists[name], n))]
         if wrong:
             raise ValueError(f"missing or wrong: {', '.join(wrong)}")
     except ValueError as error:
@@ -132,9 +129,9 @@ def read_results(place):
     Each holds its `folder`. Raises ValueError for what is no result, or lies under another's name.
     """
     if place.is_dir():
-        texts = [(path, path.read_bytes()) for path in sorted(place.resolve().rglob("*.json"))]
-        found = [{"folder": path.parent.parent.name, **read_result(text, path)} for path, text in texts]
-        for (path, _), each in zip(texts, found):
+        paths = sorted(place.resolve().rglob("*.json"))
+        found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
+        for path, each in zip(paths, found):
             if path != result_path(path.parent.parent, each["env"], each["method"], each["seed"]):
                 raise ValueError(f"{path} holds another run than its name says; move it away")
     elif place.is_file():

@@ -1,27 +1,30 @@
 """Chat completions over plain HTTP, from any server that speaks the OpenAI protocol. Nothing of games."""
 
 import os
+import random
 import threading
+import time
+from collections import Counter
+from typing import NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import DecodeError, MaxRetryError, ProtocolError, ReadTimeoutError
-from urllib3.util import Retry
+
+from files import parse_json
+
+PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
+LONGEST_PAUSE = 60  # that a server may ask for
 
 
-class PatientRetry(Retry):
-    """Waits as long as the server asks for, but for a minute at most."""
+class Asking(NamedTuple):
+    """How a language model is asked; each field is an option."""
 
-    def get_retry_after(self, response):
-        seconds = super().get_retry_after(response)
-        return seconds and min(seconds, 60)
-
-
-STATUSES = (408, 429, *range(500, 600))  # after which asking again may help; to ask twice does no harm
-RETRY = PatientRetry(
-    total=8, connect=5, allowed_methods=None, status_forcelist=STATUSES, raise_on_status=False,
-    backoff_factor=0.25, backoff_jitter=0.25, backoff_max=20,
-)  # fmt: skip
+    base_url: str | None = None  # of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)
+    model: str | None = None  # the name of one of its models
+    temperature: float = 0.0  # 0 for the likeliest answers
+    max_tokens: int = 2048  # the longest answer
+    votes: int = 1  # answers to each prompt, of which the majority acts
+    concurrency: int = 10  # episodes at once
 
 
 class ServerError(ValueError):
@@ -29,75 +32,62 @@ class ServerError(ValueError):
 
 
 class UnusableAnswer(Exception):
-    """A try that failed after the status line: asking again may help."""
-
-
-class Bearer(requests.auth.AuthBase):
-    """Sends the key as a bearer token with each request; it is shown nowhere else."""
-
-    def __init__(self, key):
-        self._key = key
-
-    def __call__(self, request):
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-    def hide(self, text):
-        """`text` as one short line, without the key, should a server repeat it."""
-        return " ".join((str(text).replace(self._key, "[key]") if self._key else str(text)).split())[:300]
+    """A try that failed in a way that may pass: what the server did, and the pause in seconds that it asks for."""
 
 
 class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
-    base_url: up to and including /v1. The key is the environment's OPENAI_API_KEY. temperature: 0 for the likeliest
-    answer. max_tokens: the longest answer. connections: how many are kept open. timeout: seconds to connect, and to
-    wait for an answer. retry: a urllib3 Retry. Raises ServerError if the key cannot be one.
-
-    `requests`, `tokens_in`, `tokens_out`: what it has cost so far; the tokens as the server counts them.
+    asking: an Asking. timeout: seconds to connect, and to wait for an answer. pauses: see PAUSES. Raises ServerError if
+    the key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as the server counts them.
     """
 
-    def __init__(
-        self, base_url, model, temperature=0.0, max_tokens=2048, connections=10, timeout=(5, 300), retry=RETRY
-    ):
-        self.base_url, self.model = base_url.rstrip("/"), model
-        self.temperature, self.max_tokens = temperature, max_tokens
-        self.timeout, self.retry, self.lock = timeout, retry, threading.Lock()
-        self.requests = self.tokens_in = self.tokens_out = 0
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not key.isascii() or not key.isprintable():
+    def __init__(self, asking, timeout=(5, 300), pauses=PAUSES):
+        self.asking, self.timeout, self.pauses = asking, timeout, pauses
+        self.costs, self.lock = Counter(requests=0, tokens_in=0, tokens_out=0), threading.Lock()
+        if not self._key.isascii() or not self._key.isprintable():
             raise ServerError("OPENAI_API_KEY holds characters that no key has; set it anew")
+        self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).rstrip("/")
         self.session = requests.Session()
-        self.session.auth = Bearer(key)
+        self.session.auth = self._sign
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency))
 
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
 
-        A failed try is repeated as `retry` says: by urllib3 itself where connection or status show the failure, from
-        here where only the body does. Raises ServerError when the tries are used up, and at once after a refusal.
+        A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
+        failed, at once after a refusal, and soon where nothing ever answers.
         """
-        body = {"model": self.model, "messages": messages}
-        body |= {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        retry = self.retry
-        while True:
+        body = {name: getattr(self.asking, name) for name in ("model", "temperature", "max_tokens")}
+        for pause in (*self.pauses, None):
             try:
-                return self._content(self._send("POST", "/chat/completions", json=body))
+                return self._content(self._send("POST", "/chat/completions", json={**body, "messages": messages}))
             except UnusableAnswer as failure:
-                try:
-                    retry = retry.increment("POST", self.base_url, error=failure)
-                except MaxRetryError:
-                    raise ServerError(f"{self.base_url} gives no usable answer: {failure}") from None
-                retry.sleep()
+                problem, wanted = failure.args
+            if pause is None or (pause > 2 and not self.costs["requests"]):
+                raise ServerError(f"{self.base_url} {problem}")
+            time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
 
     def models(self):
         """The names of the models that the server offers, as far as it says."""
         try:
-            return [str(model["id"]) for model in self._send("GET", "/models").json()["data"]]
+            return [self._shown(model["id"]) for model in parse_json(self._send("GET", "/models").content)["data"]]
         except (UnusableAnswer, ValueError, KeyError, TypeError):
             return []
+
+    @property
+    def _key(self):
+        return os.environ.get("OPENAI_API_KEY", "").strip()
+
+    def _sign(self, request):
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def _shown(self, text):
+        """`text` as one short line, without the key, should a server repeat it."""
+        return " ".join((str(text).replace(self._key, "[key]") if self._key else str(text)).split())[:300]
 
     def _send(self, method, path, **options):
         if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
@@ -106,43 +96,42 @@ class ChatClient:
         try:
             response = self.session.request(method, self.base_url + path, **options)
         except requests.RequestException as error:
-            if error.args and isinstance(error.args[0], (ProtocolError, ReadTimeoutError, DecodeError)):
-                raise UnusableAnswer("it breaks off") from None
-            reason = getattr(error.args[0] if error.args else error, "reason", error)
-            said = self.session.auth.hide(str(reason).rpartition(": ")[2])
-            raise ServerError(f"{self.base_url} cannot be reached: {said}; is the server running?") from None
+            said = self._shown(str(error).rpartition(": ")[2])
+            raise UnusableAnswer(f"cannot be reached, or breaks off: {said}; is the server running?", 0) from None
         with self.lock:
-            self.requests += 1 + len(response.raw.retries.history)
+            self.costs["requests"] += 1
         return response
 
     def _content(self, response):
-        """The text of a chat completion; raises UnusableAnswer if it holds none, ServerError after a refusal."""
-        if response.status_code != 200:
-            raise ServerError(self._refusal(response))
+        """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            answer = response.json()
+            answer = parse_json(response.content)
+        except ValueError:
+            answer = {"error": response.text}
+        if response.status_code != 200:
+            raise self._refusal(response, answer.get("error"))
+        try:
             content = answer["choices"][0]["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            raise UnusableAnswer("it is not a chat completion") from None
+        except (KeyError, IndexError, TypeError):
+            raise UnusableAnswer("gives no chat completion", 0) from None
         usage = answer.get("usage")
-        counts = [usage.get(f"{kind}_tokens") if isinstance(usage, dict) else 0 for kind in ("prompt", "completion")]
-        tokens_in, tokens_out = (count if isinstance(count, int) else 0 for count in counts)
         with self.lock:
-            self.tokens_in, self.tokens_out = self.tokens_in + tokens_in, self.tokens_out + tokens_out
+            for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
+                count = usage.get(name) if isinstance(usage, dict) else 0
+                self.costs[kind] += count if isinstance(count, int) else 0
         if not isinstance(content, str) or not content.strip():
-            raise UnusableAnswer("it is empty (a model that thinks may need more --max-tokens)")
+            raise UnusableAnswer("gives an empty answer (a model that thinks may need more --max-tokens)", 0)
         return content
 
-    def _refusal(self, response):
-        """One line for a status that asking again would not change, or not any more."""
-        try:
-            reason = response.json()["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            reason = response.text
-        reason = response.headers.get("Location", reason)  # of a redirect
-        said = f"{self.base_url} answers {response.status_code}: {self.session.auth.hide(reason)}"
-        if response.status_code in (401, 403):
-            return f"{said}; set OPENAI_API_KEY to a key that it accepts"
-        if response.status_code in (400, 404) and self.model not in (models := self.models()):
-            return f"{said}; " + (f"give --model one of: {', '.join(models)}" if models else "does its URL end in /v1?")
-        return said
+    def _refusal(self, response, error):
+        """The exception for a status other than 200: UnusableAnswer where asking again may help, else ServerError."""
+        status, retry_after = response.status_code, response.headers.get("Retry-After", "")
+        said = response.headers.get("Location", error.get("message") if isinstance(error, dict) else error)
+        problem, advice = f"answers {status}: {self._shown(said)}", ""
+        if status in (408, 429) or status >= 500:
+            return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
+        if status in (401, 403):
+            advice = "; set OPENAI_API_KEY to a key that it accepts"
+        elif status in (400, 404) and self.asking.model not in (models := self.models()):
+            advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
+        return ServerError(f"{self.base_url} {problem}{advice}")

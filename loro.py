@@ -26,6 +26,7 @@ import terminal
 from agents.replay import ReplayBuffer
 from agents.teacher import Teacher
 from envs_text import find_environment
+from llm_client import Asking
 
 # Once it has freed so large a block, glibc keeps smaller ones (mallopt(3)): to fetch them anew takes half of an update.
 np.empty(30_000_000, np.uint8)
@@ -157,7 +158,7 @@ def check(method, settings, recorded):
 
 
 def main():
-    options, given, asking = terminal.parse(METHODS, Settings, collect.Asking)
+    options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
     plan = [(name, seed) for name in options.method for seed in range(options.seed, options.seed + options.seeds)]
@@ -166,7 +167,7 @@ def main():
         files.check_writable(files.result_path(options.out, options.env, name, seed))
     needed = environment, options.env, options.rollouts, settings.llm_episodes
     taught = any(METHODS[name].data == "llm" for name in options.method)
-    model, llm_episodes = collect.llm_episodes(*needed, collect.Asking(**asking)) if taught else (None, [])
+    model, llm_episodes = collect.llm_episodes(*needed, Asking(**asking)) if taught else (None, [])
     recorded = files.checksum([episodes.record_of(each) for each in llm_episodes])
     code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}

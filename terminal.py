@@ -2,12 +2,12 @@
 
 import argparse
 import inspect
-import math
 import os
 import re
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +21,19 @@ def guard(main, name):
     """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
-    code, problem = 0, None
     try:
         main()
-        sys.stdout.flush()
+        return sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         os._exit(0)
     except (ValueError, OSError) as error:
-        code, problem = 2, error
+        code, problem = 2, printable(error)
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
-    if problem:
-        status()
-        print(f"{name}: {printable(problem)}", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+    status()
+    print(f"{name}: {problem}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
 
 
 def printable(text):
@@ -66,14 +64,11 @@ def number(kind, least, most=1_000_000, or_none=False):
     def parse(text):
         if or_none and text == "none":
             return None
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            what = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
-        return value
+        with suppress(ValueError):
+            if least <= kind(text) <= most:
+                return kind(text)
+        what = "whole number" if kind is int else "number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
 
     return parse
 
@@ -145,13 +140,12 @@ def table(returns, best_return, columns=80):
     means = {method: each.mean(0) for method, each in returns.items()}
     every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
     low, high = np.quantile(every, 0.1), every.max()
-    lines = [f"{'method':<{wide}} {'cumulative reward':>17} {'mean':>10} {'regret':>11}   "]
-    width = max(1, columns - len(lines[0]))
-    lines[0] += f"{low:.4g} to {high:.4g}"
+    row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
+    lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:.4g} to {high:.4g}")]
     for method, mean in means.items():
         regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
-        row = f"{method:<{wide}} {mean.sum():>17,.1f} {mean.mean():>10,.2f} {regret:>11}   "
-        lines.append(row + curve(mean, low, high, width))
+        bars = curve(mean, low, high, max(1, columns - wide - 44))
+        lines.append(row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret, bars))
     return lines
 
 

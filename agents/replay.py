@@ -45,9 +45,9 @@ class ReplayBuffer:
     def sample(self, size, llm_share, rng):
         """A Batch of `size` transitions, drawn with replacement: size * llm_share of the LLM's, rounded at random so as
         to be right on average, then the learner's own. While there are none of one kind, all are of the other."""
-        if self.n_llm in (0, len(self)):
-            rows = rng.integers(len(self), size=size)
-        else:
-            n, llm = min(int(size * llm_share + rng.random()), size), self.n_llm
-            rows = np.concatenate((rng.integers(llm, size=n), rng.integers(llm, len(self), size=size - n)))
+        llm, own = self.n_llm, len(self) - self.n_llm
+        n = min(int(size * llm_share + rng.random()), size) if llm and own else size * (own == 0)
+        drawn = rng.random(size) * np.where(np.arange(size) < n, llm, own)  # rng.integers takes three times as long
+        rows = drawn.astype(np.int64)
+        rows[n:] += llm
         return Batch(*(column.take(rows, axis=0) for column in self.columns))

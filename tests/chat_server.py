@@ -4,15 +4,15 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from llm_client import RETRY, ChatClient
+from llm_client import PAUSES, Asking, ChatClient
 
 FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "gone quiet")
-AT_ONCE = RETRY.new(backoff_factor=0, backoff_jitter=0)
+AT_ONCE = (0,) * len(PAUSES)
 
 
-def client(server, **options):
-    """A ChatClient that asks again without delay."""
-    return ChatClient(server.url, "small", **{"retry": AT_ONCE, "timeout": (60, 60), **options})
+def client(server, timeout=(60, 60), pauses=AT_ONCE, **options):
+    """A ChatClient that asks again without delay. options: the fields of Asking."""
+    return ChatClient(Asking(server.url, **{"model": "small", **options}), timeout, pauses)
 
 
 class Handler(BaseHTTPRequestHandler):

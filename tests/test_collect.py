@@ -19,7 +19,7 @@ import collect
 from collect import Player
 from envs_text import find_environment, parse_action
 from episodes import play, read_rollouts, write_rollouts
-from llm_client import ServerError
+from llm_client import Asking, ServerError
 
 CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
 CAR = environment("MountainCar-v0")._replace(make=lambda: gym.make("MountainCar-v0", max_episode_steps=5))
@@ -34,12 +34,12 @@ def path_along_the_cliff(messages):
 
 
 def player(server, environment=CLIFF, votes=1, temperature=1.0, **options):
-    return Player(client(server, temperature=temperature, **options), environment, votes)
+    return Player(client(server, temperature=temperature, votes=votes, **options), environment)
 
 
-def collected(player, folder, n=10, env="CliffWalking-v1", concurrency=10):
+def collected(player, folder, n=10, env="CliffWalking-v1"):
     """(header, episodes) of `collect`, kept in `folder`."""
-    return collect.collect(player, env, folder / "kept.jsonl", n, concurrency)
+    return collect.collect(player, env, folder / "kept.jsonl", n)
 
 
 def kept(folder, env="CliffWalking-v1"):
@@ -165,7 +165,7 @@ def test_votes_are_kept(tmp_path):
 class Gibberish:
     """A client whose model understands nothing."""
 
-    temperature = 0
+    asking = Asking()
 
     def ask(self, messages):
         return "the the row 3"
@@ -210,7 +210,7 @@ def test_a_player_recovers_from_a_failure():
 def test_a_server_that_dies_for_good_leaves_what_ended(tmp_path, executors):
     with ChatServer(path_along_the_cliff, lambda number: None if number < 30 else "drop") as server:
         with pytest.raises(ServerError, match="cannot be reached"):
-            collected(player(server), tmp_path, concurrency=1)
+            collected(player(server, concurrency=1), tmp_path)
         executors[0].shutdown(wait=True)
         assert seeds(kept(tmp_path)[1]) == [0, 1]
         server.fault = lambda number: None
@@ -330,8 +330,8 @@ def test_ctrl_c_does_not_wait_for_the_server_and_keeps_what_ended(tmp_path, stop
 def test_progress_is_told(tmp_path):
     told = []
     with ChatServer(path_along_the_cliff) as server:
-        path = tmp_path / "kept.jsonl"
-        collect.collect(player(server), "CliffWalking-v1", path, 3, 1, lambda text, log=False: told.append((text, log)))
+        one, path = player(server, concurrency=1), tmp_path / "kept.jsonl"
+        collect.collect(one, "CliffWalking-v1", path, 3, lambda text, log=False: told.append((text, log)))
     ended = [int(re.match(r"CliffWalking-v1: (\d) of 3 episodes by small, \d+ requests", text)[1]) for text, _ in told]
     assert ended[0] == 0 and ended == sorted(ended)
     assert [log for _, log in told] == [False, *(after > before for before, after in pairwise(ended))]  # news alone

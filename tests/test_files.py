@@ -128,10 +128,10 @@ def test_an_object_is_read():
         (b'{"a": ' * 100_000, "not JSON"),
         (b"[1]", "not a JSON object"),
         (b"null", "not a JSON object"),
-        (b'{"a": NaN}', "NaN is not a finite number"),
-        (b'{"a": -Infinity}', "-Infinity is not a finite number"),
+        (b'{"a": NaN}', "finite"),
+        (b'{"a": -Infinity}', "finite"),
         (b'{"a": 1e999}', "finite"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "digits"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "finite"),
     ],
 )
 def test_anything_else_is_refused_in_a_line(text, problem):

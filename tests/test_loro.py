@@ -14,10 +14,10 @@ import pytest
 from helpers import ROOT, documented, doubling, python, recording, world, write_lines
 
 import agents
-import collect
 import envs_text
 import episodes
 import files
+import llm_client
 import loro
 import terminal
 from agents.dqn import DQN
@@ -597,7 +597,7 @@ def test_the_code_that_counts_is_that_of_runs_episodes_and_learners(tmp_path, co
 def parse(*arguments):
     """What the command line says: options, and as dicts those that are settings and how to ask a server."""
     given = ["--env", "FrozenLake-v1", *map(str, arguments)]
-    return terminal.parse(loro.METHODS, loro.Settings, collect.Asking, given)
+    return terminal.parse(loro.METHODS, loro.Settings, llm_client.Asking, given)
 
 
 def option(field):
@@ -683,7 +683,7 @@ EPISODE = {"observations": [0, 4], "actions": [4], "rewards": [0.0], "terminated
 
 def test_a_temperature_may_be_above_one():
     arguments = ["--env", "FrozenLake-v1", "--temperature", "1.5"]
-    assert terminal.parse(loro.METHODS, loro.Settings, collect.Asking, arguments)[2] == {"temperature": 1.5}
+    assert terminal.parse(loro.METHODS, loro.Settings, llm_client.Asking, arguments)[2] == {"temperature": 1.5}
 
 
 @pytest.mark.parametrize(

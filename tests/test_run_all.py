@@ -17,7 +17,7 @@ from functools import cache
 import pytest
 from helpers import ROOT, SHIPPED
 
-import collect
+import llm_client
 import loro
 import terminal
 from envs_text import ENVIRONMENTS
@@ -52,7 +52,7 @@ RESULT |= {"returns": [1.0, 2.0], "llm_episodes": 0, "best_return": 2.0}
 
 @cache
 def parsed(command):
-    return terminal.parse(loro.METHODS, loro.Settings, collect.Asking, shlex.split(command)[2:])[:2]
+    return terminal.parse(loro.METHODS, loro.Settings, llm_client.Asking, shlex.split(command)[2:])[:2]
 
 
 def listed(**variables):
