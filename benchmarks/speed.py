@@ -27,7 +27,7 @@ from agents import make_agent
 from agents.replay import ReplayBuffer
 from collect import Player, collect
 from envs_text import find_environment
-from llm_client import ChatClient
+from llm_client import Asking, ChatClient
 
 CART, LAKE = find_environment("CartPole-v1"), find_environment("FrozenLake-v1")
 SIZES = (64, 64), (256, 256)  # units of the two hidden layers, and transitions in a batch
@@ -110,9 +110,9 @@ def collection(delay=0.05):
 
     def play(concurrency):
         with ChatServer(lambda messages: time.sleep(delay) or "0") as server, tempfile.TemporaryDirectory() as folder:
-            player = Player(ChatClient(server.url, "model", temperature=1.0), LAKE)
+            player = Player(ChatClient(Asking(server.url, "model", 1.0, concurrency=concurrency)), LAKE)
             started = time.perf_counter()
-            _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10, concurrency)
+            _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10)
             return time.perf_counter() - started, [len(episode.actions) for episode in episodes]
 
     (alone, steps), (together, _) = play(1), play(10)
