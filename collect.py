@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent import futures
 from datetime import date
 from pathlib import Path
 
@@ -27,13 +27,14 @@ class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
     Of several votes the action named most often is taken, the earliest of equals. At temperature 0 equal prompts have
-    equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been.
+    equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been; `invalid`: one of them.
     """
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
         self.answers, self.lock, self.stopped = {}, threading.Lock(), threading.Event()
-        self.replies = self.invalid_replies = 0
+        self.voters = futures.ThreadPoolExecutor(self.asking.concurrency * self.asking.votes)
+        self.replies, self.invalid_replies, self.invalid = 0, 0, ""
 
     def episode(self, seed):
         """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
@@ -49,7 +50,7 @@ class Player:
     def choose(self, sentence):
         """The action for an observation in words, None if the model names none in two tries; and the last replies."""
         rules = self.environment.rules
-        messages = [{"role": "system", "content": rules}, {"role": "user", "content": sentence}]
+        messages = [{"role": "user", "content": f"{rules}\n\n{sentence}"}]  # not all models know a system role
         action, replies = self.vote(messages)
         if action is None:
             again = f"That names no action. {rules.splitlines()[-1]}"
@@ -58,28 +59,34 @@ class Player:
         return action, replies
 
     def vote(self, messages):
-        replies = [self.ask(messages) for _ in range(self.asking.votes)]
+        replies = list(self.voters.map(self.ask, [messages] * self.asking.votes))
         actions = [parse_action(reply, self.environment.actions) for reply in replies]
         named = Counter(action for action in actions if action is not None).most_common(1)
-        with self.lock:
-            self.replies += len(replies)
-            self.invalid_replies += actions.count(None)
         return named[0][0] if named else None, replies
 
     def ask(self, messages):
-        if self.stopped.is_set():
-            raise InterruptedError
-        if self.asking.temperature > 0:
-            return self.client.ask(messages)
-        key, own = json.dumps(messages), Future()
+        if not self.client.repeatable:
+            return self.ask_anew(messages)
+        key, own = json.dumps(messages), futures.Future()
         answer = self.answers.setdefault(key, own)
         if answer is own:  # the first to ask this; others wait below for the answer
             try:
-                own.set_result(self.client.ask(messages))
+                own.set_result(self.ask_anew(messages))
             except Exception as error:
                 del self.answers[key]
                 own.set_exception(error)
         return answer.result()
+
+    def ask_anew(self, messages):
+        if self.stopped.is_set():
+            raise InterruptedError
+        reply = self.client.ask(messages)
+        invalid = parse_action(reply, self.environment.actions) is None
+        with self.lock:
+            self.replies += 1
+            self.invalid_replies += invalid
+            self.invalid = reply if invalid else self.invalid
+        return reply
 
 
 def collect(player, env_name, path, n, progress=lambda text, log: None):
@@ -88,9 +95,9 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
     """
-    asking, environment = player.asking, player.environment
-    asked = {"env": env_name, "model": asking.model, "system": environment.rules, "votes": asking.votes}
-    asked |= {"temperature": asking.temperature, "max_tokens": asking.max_tokens}
+    asking, environment, client = player.asking, player.environment, player.client
+    asked = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
+    asked |= {"temperature": asking.temperature, "extra": asking.extra}
 
     def read():
         """(header, {seed: episode}) of the file, which another process may have added to."""
@@ -105,24 +112,25 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
 
     def spent():
         seconds = time.perf_counter() - begun
-        return {**player.client.costs, "invalid_replies": player.invalid_replies, "seconds": seconds}
+        return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": seconds}
 
     header, kept = read()
     missing = [seed for seed in range(n) if seed not in kept]
     if missing:
         check_writable(path)
-    workers, ended, saved, begun = ThreadPoolExecutor(asking.concurrency), [], {}, time.perf_counter()
+    workers, ended, saved, begun = futures.ThreadPoolExecutor(asking.concurrency), [], {}, time.perf_counter()
     playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
         while playing:
-            progress(f"{env_name}: {len(kept)} of {n} episodes by {asking.model}, {bill(spent())}", log=bool(ended))
-            ended, playing = wait(playing, timeout=0.2, return_when=FIRST_COMPLETED)
+            progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended))
+            ended, playing = futures.wait(playing, timeout=0.2, return_when=futures.FIRST_COMPLETED)
             episodes = [future.result() for future in ended if not future.exception()]
             if episodes:
                 header, kept = read()
                 kept.update({episode.seed: episode for episode in episodes})
                 before, saved = saved, spent()
                 header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
+                header["request"] = client.body
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
                 future.result()  # raises what went wrong
@@ -132,8 +140,21 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     return header, [kept[seed] for seed in sorted(kept)]
 
 
+def news(player):
+    """What a person wants to know while it plays, the most important first."""
+    client, said = player.client, f"{player.invalid_replies:,} of {player.replies:,} replies invalid"
+    if client.slowest > 10:
+        said += f", waiting for {client.slowest:.0f} s"
+    if client.problem:
+        said += f", asking again: it {client.problem}"
+    if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
+        said += f", such as {player.invalid!r:.100}"
+    return said
+
+
 def bill(costs):
-    return ", ".join(f"{costs.get(name, 0):,.0f} {name.replace('_', ' ')}" for name in COSTS)
+    counts = {name: f"{costs[name]:,.0f}" if name in costs else "unknown" for name in COSTS}
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
 def llm_episodes(environment, env_name, path, n, asking):

@@ -12,7 +12,20 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from llm_client import CUT_OFF
+
 RULES = Path(__file__).parent / "rules"
+# How a reply is read, as regular expressions: thought, that it is over, and what a template leaves at the end;
+THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
+UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
+CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
+# a mark before an action, and what stands before that if it is not meant; what surrounds an action; a list; fillers.
+MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
+NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
+OPENING = r"[\s\"'*_`(\[<]*"
+END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(]|because\b|since\b))"
+LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"
+FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
 ANSWER = "Answer with the number of one action."
 REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action: <number>`."
 
@@ -169,16 +182,23 @@ def find_environment(name, reasoning=False):
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    Reasoning in <think>...</think> is dropped. The last "Action: <number>" counts; else a reply that is one number;
-    else a reply that names exactly one of `actions` by its word. Never a number from the middle of a sentence.
+    What a model thinks before it answers does not count. Then, where there are marks, such as `Action: 2`, `Answer: 2`,
+    {"action": 2}, \\boxed{2} or <answer>2</answer>, the last of them does; else a number that stands alone at the
+    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation is no action.
     """
-    answer = re.sub(r"<think>.*?</think>|^.*</think>|<think>.*", " ", reply, flags=re.DOTALL | re.IGNORECASE)
-    numbers = {str(i): i for i in range(len(actions))}
-    marked = re.findall(r"\baction[\s*_`]*[:=][\s*_`<(\[]*([0-9]+)(?!\.?[0-9])", answer, flags=re.IGNORECASE)
-    if marked:
-        return numbers.get(marked[-1])
-    alone = answer.strip(" \t\r\n.,!*_`'\"()[]")
-    if alone in numbers:
-        return numbers[alone]
-    named = [i for i, word in enumerate(actions) if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", answer, re.I)]
-    return named[0] if len(named) == 1 else None
+    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
+    answer = re.sub(CLOSING, "", answer).strip()
+    *before, last = re.split(MARK, answer, flags=re.I)
+    led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
+    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
+        return None
+    for action, word in enumerate(map(re.escape, actions)):
+        spelling = rf"(?:{action}(?:[\s=:(]+{word})?|{word}(?:[\s=:(]+{action})?)"
+        if before:
+            found = re.match(OPENING + FILLERS + spelling + END, last, re.I | re.M)
+        else:
+            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{END}"
+            found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
+        if found:
+            return action
+    return None

@@ -82,6 +82,25 @@ def result_path(folder, env, method, seed):
     return folder / env / f"{method}-{seed}.json"
 
 
+def kept_result(folder, known, resume):
+    """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there.
+
+    known: what is known of it: env, method, seed, config, and the rest of what `result` keeps, if it is known already.
+    Raises ValueError if what is there was made otherwise, OSError if a new one could not be written.
+    """
+    path = result_path(folder, known["env"], known["method"], known["seed"])
+    if not (resume and path.exists()):
+        return check_writable(path)
+    found = read_result(path.read_bytes(), path)
+    then, now = found["config"], json.loads(json.dumps(known["config"]))
+    if "episodes" not in now:  # they are not there yet
+        then.pop("episodes", None)
+    unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
+    if unlike:
+        raise ValueError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
+    return found
+
+
 def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
@@ -89,20 +108,14 @@ def result(folder, known, resume, make):
     () -> ({returns, trust}, the agent). Added are cumulative_reward, updates, seconds and versions. Raises ValueError
     if what is there was made otherwise.
     """
-    path = result_path(folder, known["env"], known["method"], known["seed"])
-    if resume and path.exists():
-        found = read_result(path.read_bytes(), path)
-        then, now = found["config"], json.loads(json.dumps(known["config"]))
-        unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
-        if unlike:
-            raise ValueError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
+    if found := kept_result(folder, known, resume):
         return found, None
-    check_writable(path)
     started = time.perf_counter()
     made, agent = make()
     made = {**known, **made, "cumulative_reward": sum(made["returns"]), "updates": agent.updates}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
+    path = result_path(folder, known["env"], known["method"], known["seed"])
     write_whole(path, json.dumps(made).encode() + b"\n")
     return made, agent
 

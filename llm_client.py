@@ -2,18 +2,24 @@
 
 import os
 import random
+import re
 import threading
 import time
 from collections import Counter
+from concurrent import futures
 from typing import NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from files import parse_json
 
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
-LONGEST_PAUSE = 60  # that a server may ask for
+LONGEST_PAUSE = 60  # seconds, that a server may ask for
+LARGEST = 1_000_000  # bytes of an answer
+CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
+REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
 
 
 class Asking(NamedTuple):
@@ -21,8 +27,10 @@ class Asking(NamedTuple):
 
     base_url: str | None = None  # of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)
     model: str | None = None  # the name of one of its models
+    api_key_env: str | None = "OPENAI_API_KEY"  # the environment variable that holds the key
     temperature: float = 0.0  # 0 for the likeliest answers
-    max_tokens: int = 2048  # the longest answer
+    max_tokens: int = 64  # the longest answer; more for --reasoning (2048) and for a model that thinks by itself
+    extra: dict | None = None  # a JSON object, merged into each request
     votes: int = 1  # answers to each prompt, of which the majority acts
     concurrency: int = 10  # episodes at once
 
@@ -38,47 +46,71 @@ class UnusableAnswer(Exception):
 class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
-    asking: an Asking. timeout: seconds to connect, and to wait for an answer. pauses: see PAUSES. Raises ServerError if
-    the key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as the server counts them.
+    asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
+    key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
+    body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
     """
 
-    def __init__(self, asking, timeout=(5, 300), pauses=PAUSES):
+    def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
-        self.costs, self.lock = Counter(requests=0, tokens_in=0, tokens_out=0), threading.Lock()
+        self.costs, self.lock, self.problem, self.waiting = Counter(), threading.Lock(), "", {}
+        self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
+        self.body |= asking.extra or {}
         if not self._key.isascii() or not self._key.isprintable():
-            raise ServerError("OPENAI_API_KEY holds characters that no key has; set it anew")
+            raise ServerError(f"{asking.api_key_env} holds characters that no key has; set it anew")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).rstrip("/")
         self.session = requests.Session()
         self.session.auth = self._sign
+        self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
+        self.session.trust_env = not re.match(r"https?://(localhost|127\.|\[::1\])", self.base_url)  # no proxy there
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency))
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
+
+    @property
+    def repeatable(self):
+        """Does the model give equal answers to equal messages?"""
+        return self.body.get("temperature") == 0
+
+    @property
+    def slowest(self):
+        """For how many seconds the oldest question has been waiting."""
+        now = time.monotonic()
+        return now - min([*self.waiting.copy().values(), now])
 
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
 
         A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
-        failed, at once after a refusal, and soon where nothing ever answers.
+        failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers.
         """
-        body = {name: getattr(self.asking, name) for name in ("model", "temperature", "max_tokens")}
-        for pause in (*self.pauses, None):
-            try:
-                return self._content(self._send("POST", "/chat/completions", json={**body, "messages": messages}))
-            except UnusableAnswer as failure:
-                problem, wanted = failure.args
-            if pause is None or (pause > 2 and not self.costs["requests"]):
-                raise ServerError(f"{self.base_url} {problem}")
-            time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
+        me, begun = threading.get_ident(), time.monotonic()
+        self.waiting[me] = begun
+        try:
+            for pause in (*self.pauses, None):
+                try:
+                    answered = self._send("POST", "/chat/completions", self.body | {"messages": messages})
+                    answer = self._answer(*answered)
+                    self.problem = ""
+                    return answer
+                except UnusableAnswer as failure:
+                    self.problem, wanted = failure.args
+                late = time.monotonic() - begun > 2 * self.timeout
+                if pause is None or late or (pause > 2 and not self.costs):
+                    raise ServerError(f"{self.base_url} {self.problem}")
+                time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
+        finally:
+            del self.waiting[me]
 
     def models(self):
         """The names of the models that the server offers, as far as it says."""
         try:
-            return [self._shown(model["id"]) for model in parse_json(self._send("GET", "/models").content)["data"]]
+            return [self._shown(model["id"]) for model in parse_json(self._send("GET", "/models")[1])["data"]]
         except (UnusableAnswer, ValueError, KeyError, TypeError):
             return []
 
     @property
     def _key(self):
-        return os.environ.get("OPENAI_API_KEY", "").strip()
+        return os.environ.get(self.asking.api_key_env or "", "").strip()
 
     def _sign(self, request):
         if self._key:
@@ -89,49 +121,91 @@ class ChatClient:
         """`text` as one short line, without the key, should a server repeat it."""
         return " ".join((str(text).replace(self._key, "[key]") if self._key else str(text)).split())[:300]
 
-    def _send(self, method, path, **options):
+    def _send(self, method, path, json=None):
+        """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
         if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
             raise ServerError("give --base-url a server, such as http://localhost:11434/v1, without a password in it")
-        options |= {"timeout": self.timeout, "allow_redirects": False}
+        options = {"json": json, "timeout": (5, self.timeout), "allow_redirects": False, "stream": True}
+        done = futures.Future()
+
+        def send():
+            try:
+                with self.session.request(method, self.base_url + path, **options) as response:
+                    done.set_result((response, response.raw.read(LARGEST)))
+            except Exception as error:
+                done.set_exception(error)
+
+        threading.Thread(target=send, daemon=True).start()
         try:
-            response = self.session.request(method, self.base_url + path, **options)
-        except requests.RequestException as error:
+            response, data = done.result(self.timeout)
+        except futures.TimeoutError:
+            raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
+        except (requests.RequestException, HTTPError) as error:
+            by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2])
-            raise UnusableAnswer(f"cannot be reached, or breaks off: {said}; is the server running?", 0) from None
+            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; is the server running?", 0) from None
         with self.lock:
             self.costs["requests"] += 1
-        return response
+        return response, data
 
-    def _content(self, response):
+    def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            answer = parse_json(response.content)
+            found = parse_json(data)
         except ValueError:
-            answer = {"error": response.text}
-        if response.status_code != 200:
-            raise self._refusal(response, answer.get("error"))
+            found = {"error": f"no JSON (does --base-url end in /v1?): {data[:300].decode(errors='replace')}"}
+        if response.status_code != 200 or found.get("error"):
+            raise self._refusal(response, found.get("error") or found)
         try:
-            content = answer["choices"][0]["message"]["content"]
-        except (KeyError, IndexError, TypeError):
+            message, finish = found["choices"][0]["message"], found["choices"][0].get("finish_reason")
+            texts = [message.get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]
+        except (KeyError, IndexError, TypeError, AttributeError):
             raise UnusableAnswer("gives no chat completion", 0) from None
-        usage = answer.get("usage")
+        usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
         with self.lock:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
-                count = usage.get(name) if isinstance(usage, dict) else 0
-                self.costs[kind] += count if isinstance(count, int) else 0
-        if not isinstance(content, str) or not content.strip():
-            raise UnusableAnswer("gives an empty answer (a model that thinks may need more --max-tokens)", 0)
-        return content
+                if type(usage.get(name)) is int and 0 <= usage[name] < 1e9:
+                    self.costs[kind] += usage[name]
+        content, refusal, *thoughts = map(text_of, texts)
+        thought = thoughts[0] or thoughts[1]
+        answer = content or refusal or (thought and REASONING_ALONE + thought)
+        if finish == "length":
+            return f"{answer} {CUT_OFF}"
+        if not answer:
+            raise UnusableAnswer("gives an empty answer", 0)
+        return answer
 
     def _refusal(self, response, error):
-        """The exception for a status other than 200: UnusableAnswer where asking again may help, else ServerError."""
+        """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
         status, retry_after = response.status_code, response.headers.get("Retry-After", "")
-        said = response.headers.get("Location", error.get("message") if isinstance(error, dict) else error)
-        problem, advice = f"answers {status}: {self._shown(said)}", ""
-        if status in (408, 429) or status >= 500:
+        said = error.get("message", error) if isinstance(error, dict) else error
+        said, advice = self._shown(response.headers.get("Location", said)), ""
+        problem = f"answers {status}: {said}"
+        if status in (200, 408, 429) or status >= 500 or self._adapts(response, said):
             return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
         if status in (401, 403):
-            advice = "; set OPENAI_API_KEY to a key that it accepts"
+            advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status in (400, 404) and self.asking.model not in (models := self.models()):
             advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
         return ServerError(f"{self.base_url} {problem}{advice}")
+
+    def _adapts(self, response, said):
+        """Changes `body` where the server refuses a parameter that was sent. Is there one?"""
+        sent = parse_json(response.request.body)
+        if response.status_code not in (400, 422):
+            return False
+        with self.lock:
+            if "max_tokens" in sent and "max_completion_tokens" in said:
+                self.body["max_completion_tokens"] = self.body.pop("max_tokens", sent["max_tokens"])
+            elif "temperature" in sent and re.search("temperature.*(support|deprecat|allow|permit|only)", said):
+                self.body.pop("temperature", None)
+            else:
+                return False
+        return True
+
+
+def text_of(content):
+    """The text of a message's content, which is a text, a list of parts, or null."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    parts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "".join(text for text in parts if isinstance(text, str)).strip()

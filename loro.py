@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 if __name__ == "__main__":
@@ -161,25 +162,26 @@ def main():
     options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    plan = [(name, seed) for name in options.method for seed in range(options.seed, options.seed + options.seeds)]
-    for name, seed in plan:  # before anything is paid for
-        check(METHODS[name], settings, settings.llm_episodes)
-        files.check_writable(files.result_path(options.out, options.env, name, seed))
-    needed = environment, options.env, options.rollouts, settings.llm_episodes
-    taught = any(METHODS[name].data == "llm" for name in options.method)
-    model, llm_episodes = collect.llm_episodes(*needed, Asking(**asking)) if taught else (None, [])
-    recorded = files.checksum([episodes.record_of(each) for each in llm_episodes])
-    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}
+    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of["code"] = files.code_checksum(run, episodes, *code)
-    results = []
-    for name, seed in plan:
-        method, what = METHODS[name], f"{options.env} {name} seed {seed}"
-        llm = method.data == "llm"
+    plan = []
+    for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
+        check(METHODS[name], settings, settings.llm_episodes)
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
-        known |= {"model": model if llm else None, "llm_episodes": settings.llm_episodes if llm else 0}
-        known["config"] = settings._asdict() | method._asdict() | made_of | {"episodes": recorded if llm else None}
-        make = partial(run, environment, method, settings, seed, llm_episodes, partial(terminal.status, what))
+        known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
+        files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
+        plan.append(known)
+    needed = environment, options.env, options.rollouts, settings.llm_episodes, Asking(**asking)
+    taught = any(METHODS[name].data == "llm" for name in options.method)
+    model, llm_episodes = collect.llm_episodes(*needed) if taught else (None, [])
+    recorded, results = files.checksum([episodes.record_of(each) for each in llm_episodes]), []
+    for known in plan:
+        method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)
+        if method.data == "llm":
+            known |= {"model": model, "llm_episodes": settings.llm_episodes}
+            known["config"]["episodes"] = recorded
+        make = partial(run, environment, method, settings, known["seed"], llm_episodes, partial(terminal.status, what))
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)
     terminal.show(environment, results)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from files import parse_json
+
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 MOST = {"alpha": 1000, "temperature": 10}  # other numbers that are no counts are at most 1
@@ -73,6 +75,10 @@ def number(kind, least, most=1_000_000, or_none=False):
     return parse
 
 
+def json_object(text):
+    return parse_json(text.encode())
+
+
 def add_fields(parser, title, fields):
     """An option for each field of the NamedTuple `fields`, by its name; the comment beside it is its help."""
     add = parser.add_argument_group(title).add_argument
@@ -82,6 +88,8 @@ def add_fields(parser, title, fields):
             form = {"action": argparse.BooleanOptionalAction}
         elif kind == tuple[int, ...]:
             form, default = {"type": number(int, 1), "nargs": "+", "metavar": "N"}, " ".join(map(str, default))
+        elif kind == dict | None:
+            form = {"type": json_object, "metavar": "JSON"}
         elif kind in (int, int | None):
             form = {"type": number(int, 0 if kind == int | None else 1), "metavar": "N"}
         elif kind in (float, float | None):
@@ -120,6 +128,8 @@ def parse(methods, settings, asking, arguments=None):
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
     options = vars(parser.parse_args(arguments))
+    if options["reasoning"]:
+        options.setdefault("max_tokens", 2048)
     groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
     return argparse.Namespace(**options), *groups
 

@@ -13,8 +13,7 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
 
     At advantage_learning 0 this is Q-learning. Above, the target of an action falls by a share of its gap to the best,
     not below what doing it once more is worth: so small errors no longer decide which is best. (Bellemare et al. 2016,
-    arXiv 1512.04860, section 4; here the maximum is each sample's.) Termination ends the bootstrap, truncation not.
-    """
+    arXiv 1512.04860, section 4; here the maximum is each sample's.) Termination ends the bootstrap, truncation not."""
     rows, a = np.arange(len(q)), batch.actions
     discounts = np.float32(discount) * ~batch.terminated
     gap = reduce(np.maximum, q.T) - q[rows, a]
@@ -29,8 +28,7 @@ def loss_gradient(batch, q, targets, alpha, td=1.0, clip=np.inf):
 
     Huber's loss has the TD error Q(s, a) - y, clipped to -clip..clip, as its derivative (Mnih et al. 2015). The second
     is the conservative term (CQL: Kumar et al. 2020, eq. 4), for the LLM's transitions alone. Its derivative, alpha
-    (softmax(Q(s, .)) - onehot(a)), raises what the LLM did and lowers all else: at td = 0 that is imitation.
-    """
+    (softmax(Q(s, .)) - onehot(a)), raises what the LLM did and lowers all else: at td = 0 that is imitation."""
     rows, a = np.arange(len(q)), batch.actions
     gradient = np.zeros(q.shape, q.dtype)
     if alpha:

@@ -1,7 +1,6 @@
 """A multi-layer perceptron by hand: each operation beside its derivative, then the network, then Adam.
 
-Shapes: B rows of a batch, n inputs and m outputs of a layer. dz is short for dL/dz, and has the shape of z.
-"""
+Shapes: B rows of a batch, n inputs and m outputs of a layer. dz is short for dL/dz, and has the shape of z."""
 
 import functools
 from itertools import pairwise
@@ -31,8 +30,7 @@ def layer_norm_backward(dy, y, std):
     """dz = (dy - mean(dy) - y mean(dy y)) / std.
 
     By the chain rule: dz_j = sum_i dy_i ∂y_i/∂z_j, where ∂y_i/∂z_j = ([i = j] - 1/m - y_i y_j / m) / std since
-    ∂mean/∂z_j = 1/m and ∂std/∂z_j = y_j / m.
-    """
+    ∂mean/∂z_j = 1/m and ∂std/∂z_j = y_j / m."""
     return (dy - mean(dy) - y * mean(dy * y)) / std
 
 

@@ -2,15 +2,17 @@
 
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from llm_client import PAUSES, Asking, ChatClient
 
-FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "gone quiet")
+FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "an error")
+NEVER_ENDING = ("gone quiet", "a byte at a time", "chunk after chunk")  # until the client goes away
 AT_ONCE = (0,) * len(PAUSES)
 
 
-def client(server, timeout=(60, 60), pauses=AT_ONCE, **options):
+def client(server, timeout=60, pauses=AT_ONCE, **options):
     """A ChatClient that asks again without delay. options: the fields of Asking."""
     return ChatClient(Asking(server.url, **{"model": "small", **options}), timeout, pauses)
 
@@ -37,24 +39,37 @@ class Handler(BaseHTTPRequestHandler):
             number = len(server.asked)
             server.asked.append(body)
             server.keys.append(self.headers.get("Authorization"))
-        self.answer(server.fault(number), body["messages"])
+            server.in_flight += 1
+            server.peak = max(server.peak, server.in_flight)
+        try:
+            refusal = server.refuse(body)
+            if refusal:
+                status, said = refusal
+                self.send(status, json.dumps({"error": {"message": said}}), server.headers)
+            else:
+                self.answer(server.fault(number), body["messages"])
+        finally:
+            with server.lock:
+                server.in_flight -= 1
 
     def answer(self, fault, messages):
         text = self.server.reply(messages)
         message = {"content": text} if isinstance(text, str) else text
-        good = {"choices": [{"message": message}], "usage": self.server.usage}
+        choice = {"message": message, "finish_reason": self.server.finish_reason}
+        good = {"choices": [choice], "usage": self.server.usage}
         bodies = {
             "not json": "<html>",
             "no choices": json.dumps({"choices": []}),
             "null": json.dumps({"choices": [{"message": {"content": None}}]}),
             "empty": json.dumps({"choices": [{"message": {"content": " "}}]}),
             "a list": "[]",
+            "an error": json.dumps({"error": {"message": "Provider returned an error", "code": 502}}),
         }
         if fault == "drop":
             self.close_connection = True
-        elif fault == "gone quiet":
-            self.server.quiet.wait(5)
+        elif fault in NEVER_ENDING:
             self.close_connection = True
+            self.never_end(fault)
         elif fault == "half":
             self.close_connection = True
             self.send(200, json.dumps(good), missing=10)
@@ -63,6 +78,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send(int(fault), json.dumps({"error": {"message": said}}), self.server.headers)
         else:
             self.send(200, bodies.get(fault) or json.dumps(good))
+
+    def never_end(self, fault):
+        chunks = fault == "chunk after chunk"
+        if fault != "gone quiet":
+            self.send_response(200)
+            self.send_header(*(("Transfer-Encoding", "chunked") if chunks else ("Content-Length", "1000000")))
+            self.end_headers()
+        with suppress(OSError):
+            while not self.server.ended.wait(0.01):
+                self.wfile.write({"gone quiet": b"", "a byte at a time": b" "}.get(fault, b"400\r\n%1024d\r\n" % 0))
+                self.wfile.flush()
 
     def send(self, status, body, headers=(), missing=0):
         body = body.encode()
@@ -74,9 +100,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Use it in a `with`. reply: messages -> text or message. fault: number of a request -> one of FAULTS or None.
+    """Use it in a `with`. reply: messages -> text or message. refuse: a request's body -> (status, its words), or None.
 
-    headers: those of an answer with another status than 200.
+    fault: number of a request -> a status, one of FAULTS or of NEVER_ENDING, or None. headers: those of an answer with
+    another status than 200. asked, keys: the requests' bodies and keys; peak: how many there were at once.
     """
 
     daemon_threads = True
@@ -84,9 +111,10 @@ class ChatServer(ThreadingHTTPServer):
 
     def __init__(self, reply=lambda messages: "0", fault=lambda number: None, headers=(("Retry-After", "0"),)):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.reply, self.fault, self.headers = reply, fault, headers
-        self.lock, self.quiet = threading.Lock(), threading.Event()
-        self.asked, self.keys, self.connections = [], [], 0
+        self.reply, self.fault, self.refuse, self.headers = reply, fault, lambda body: None, headers
+        self.lock, self.ended = threading.Lock(), threading.Event()
+        self.asked, self.keys, self.connections, self.in_flight, self.peak = [], [], 0, 0, 0
+        self.finish_reason = "stop"
         self.usage = {"prompt_tokens": 7, "completion_tokens": 1}
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
@@ -95,7 +123,7 @@ class ChatServer(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_):
-        self.quiet.set()
+        self.ended.set()
         self.shutdown()
         self.server_close()
 

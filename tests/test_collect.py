@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import pairwise
 
@@ -29,7 +30,7 @@ STEPS = 13  # of an episode along the cliff
 
 def path_along_the_cliff(messages):
     """The best action in CliffWalking for the observation in the prompt."""
-    row, column = map(int, re.search(r"row (\d), column (\d+)\.", messages[1]["content"]).groups())
+    row, column = map(int, re.findall(r"row (\d), column (\d+)\.", messages[0]["content"])[-1])
     return "0" if (row, column) == (3, 0) else "2" if column == 11 else "1"
 
 
@@ -55,12 +56,12 @@ def executors(monkeypatch):
     """The thread pools that `collect` makes: to wait for their threads."""
     made = []
 
-    class Watched(collect.ThreadPoolExecutor):
+    class Watched(ThreadPoolExecutor):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             made.append(self)
 
-    monkeypatch.setattr(collect, "ThreadPoolExecutor", Watched)
+    monkeypatch.setattr(collect.futures, "ThreadPoolExecutor", Watched)
     return made
 
 
@@ -72,9 +73,10 @@ def test_episodes_are_recorded_as_they_were_played(tmp_path):
         header, episodes = collected(player(server), tmp_path)
     assert seeds(episodes) == list(range(10)) and all(len(episode.actions) == STEPS for episode in episodes)
     assert all(parse_action(r, CLIFF.actions) == a for e in episodes for r, a in zip(e.replies, e.actions))
-    assert header | {"env": "CliffWalking-v1", "model": "small", "system": CLIFF.rules, "votes": 1} == header
-    assert header | {"temperature": 1.0, "max_tokens": 2048} == header and date.fromisoformat(header["recorded"])
+    assert header | {"env": "CliffWalking-v1", "model": "small", "rules": CLIFF.rules, "votes": 1} == header
+    assert header | {"temperature": 1.0, "extra": None} == header and date.fromisoformat(header["recorded"])
     requests = 10 * STEPS
+    assert header["request"] == {"model": "small", "temperature": 1.0, "max_tokens": 64}
     costs = {"requests": requests, "tokens_in": 7 * requests, "tokens_out": requests, "invalid_replies": 0}
     assert header | costs == header and header["seconds"] >= 0
     assert kept(tmp_path)[0] == header | {"format": "loro-rollouts-1", "episodes": 10}
@@ -94,7 +96,7 @@ def test_each_prompt_is_the_rules_and_one_sentence(tmp_path):
     with ChatServer(path_along_the_cliff) as server:
         _, (episode,) = collected(player(server), tmp_path, 1)
         assert [asked["messages"] for asked in server.asked] == [
-            [{"role": "system", "content": CLIFF.rules}, {"role": "user", "content": CLIFF.describe(observation)}]
+            [{"role": "user", "content": f"{CLIFF.rules}\n\n{CLIFF.describe(observation)}"}]
             for observation in episode.observations[:-1]
         ]
 
@@ -133,10 +135,10 @@ def test_a_model_that_thinks_is_understood(message, reasoning):
 
 
 def test_an_invalid_reply_is_asked_about_once_more():
-    with ChatServer(lambda messages: "left" if len(messages) == 4 else "hm") as server:
+    with ChatServer(lambda messages: "left" if len(messages) == 3 else "hm") as server:
         one = player(server, LAKE)
         assert one.choose(START) == (0, ["left"]) and (one.replies, one.invalid_replies) == (2, 1)
-        assert [message["role"] for message in server.asked[1]["messages"]] == ["system", "user", "assistant", "user"]
+        assert [message["role"] for message in server.asked[1]["messages"]] == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,9 @@ def test_an_invalid_reply_is_asked_about_once_more():
 def test_the_majority_acts_and_a_tie_goes_to_the_first(replies, action):
     with ChatServer() as server:
         server.reply = lambda messages: replies[(len(server.asked) - 1) % 3]
-        assert player(server, LAKE, votes=3).choose(START) == (action, replies)
+        one = player(server, LAKE, votes=3)
+        one.voters = ThreadPoolExecutor(1)  # one after another
+        assert one.choose(START) == (action, replies)
 
 
 def test_votes_are_kept(tmp_path):
@@ -165,7 +169,7 @@ def test_votes_are_kept(tmp_path):
 class Gibberish:
     """A client whose model understands nothing."""
 
-    asking = Asking()
+    asking, repeatable = Asking(), False
 
     def ask(self, messages):
         return "the the row 3"
@@ -332,7 +336,7 @@ def test_progress_is_told(tmp_path):
     with ChatServer(path_along_the_cliff) as server:
         one, path = player(server, concurrency=1), tmp_path / "kept.jsonl"
         collect.collect(one, "CliffWalking-v1", path, 3, lambda text, log=False: told.append((text, log)))
-    ended = [int(re.match(r"CliffWalking-v1: (\d) of 3 episodes by small, \d+ requests", text)[1]) for text, _ in told]
+    ended = [int(re.match(r"(\d) of 3 episodes, 0 of \d+ replies invalid$", text)[1]) for text, _ in told]
     assert ended[0] == 0 and ended == sorted(ended)
     assert [log for _, log in told] == [False, *(after > before for before, after in pairwise(ended))]  # news alone
 
@@ -374,10 +378,10 @@ def test_a_pipe_is_no_file(tmp_path):
     ("changes", "unlike"),
     [
         ({"model": "large"}, "another model"),
-        ({"system": "other rules"}, "another system"),
+        ({"rules": "other rules"}, "another rules"),
         ({"votes": 3}, "another votes"),
         ({"temperature": 0.5}, "another temperature"),
-        ({"max_tokens": 16}, "another max_tokens"),
+        ({"extra": {"seed": 1}}, "another extra"),
         ({"model": "large", "votes": 3}, "another model, votes"),
         ({"env": "FrozenLake-v1"}, "FrozenLake-v1"),
     ],

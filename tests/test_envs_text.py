@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from helpers import SHIPPED, best_return, environment, recorded
-from hypothesis import given
+from helpers import ROOT, SHIPPED, best_return, environment, recorded
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import envs_text
 from envs_text import find_environment, parse_action
-from episodes import play
+from episodes import play, read_rollouts
 
 VECTORS = [name for name in SHIPPED if environment(name).low]
 GRIDS = [name for name in SHIPPED if environment(name).grid]
@@ -165,6 +165,10 @@ def test_an_unknown_environment_is_named_with_the_choice(monkeypatch):
 # What a reply says
 
 LAKE = environment("FrozenLake-v1").actions
+HARMONY = "<|start|>assistant<|channel|>final<|message|>"
+THOUGHTS = [("<think>", "</think>"), ("", "</think>"), ("[THINK]", "[/THINK]"), ("<thinking>", "</thinking>\n")]
+THOUGHTS += [("<|channel|>analysis<|message|>", "<|end|>" + HARMONY)]
+ANSWERS = ["{}", "Action: {}", " {}\n", "{}<|end|>", '{{"action": {}}}', "{}. That is good.", "<answer>{}</answer>"]
 
 
 @every
@@ -191,13 +195,41 @@ def test_every_action_round_trips_through_a_reply(name):
             assert parse_action(reply, actions) == i, reply
 
 
+@pytest.mark.parametrize(("reply", "action"), [
+    ("1. Left is a hole.", 1), ("1\n\nRow 2 is next.", 1), ("2\n\n(left would fall into a hole)", 2),
+    ("2\nBecause ...", 2),
+    ("[THINK]avoid left[/THINK]2", 2), ("<|channel|>analysis<|message|>Action: 0<|end|>" + HARMONY + "2<|return|>", 2),
+    ("<think>Action: 0</think>[THINK]1[/THINK]2", 2), ("Action: 1 ... wait. Action: left", 0), ("2</s>", 2),
+    ("2<|im_end|>", 2), ("2<|eot_id|></s>", 2), ('{"action": 2}', 2), ('```json\n{"action": "right"}\n```', 2),
+    ('{"reason": "not left", "action": 2}', 2), ('{"action": 2, "reason": "left is a hole"}', 2), ("Answer: 2", 2),
+    ("The answer is 2.", 2), ("Final answer: **2**", 2), ("Action 2", 2), ("I choose 2", 2), (r"\boxed{2}", 2),
+    (r"So it is $\boxed{2}$.", 2), ("<answer>2</answer>", 2), ("<action> right </action>", 2), ("Action：2", 2),
+    ("action=2", 2), ("2 (right)", 2), ("2: right", 2), ("2 = right", 2), ("Action: right (2)", 2), ("Move left.", 0),
+    ("I will go to the left!", 0), ("Action: move left", 0), ("2 because left is a hole", 2),
+])  # fmt: skip
+def test_what_a_model_means(reply, action):
+    assert parse_action(reply, LAKE) == action
+
+
 @pytest.mark.parametrize("reply", [
     "", "4", "-1", "1.5", "01", "left or right", "You are at row 3", "I move to column 2", "Action: 9", "leftover",
-    "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "Action: 1.5",
-    "<think>left</think>",
+    "<think>1", "٣", "9" * 5000, "Action: " + "1" * 5000, "Action: 1\nAction: 7", "0 1", "Action: 1.5", "left?",
+    "<think>left</think>", "Don't move left.", "You should not go up", "I will not go left.", "Action: not 2", "1-2",
+    "The answer is not 2.", "Do not choose action: 2", "I'd avoid action: 2. Hm.", "Action: 1 is a bad idea", "1 or 2",
+    "Action: 2 or 3", "Action: 2?", "3, 2", "2 m to the right", "0.31 m", "2 down", "1. Go left\n2. Go up",
+    "Go left, up", "Either go left", "Action: 2 [cut off]", "2 [cut off]", "[THINK]2",
+    "<|channel|>analysis<|message|>Action: 2", "(It answers nothing, but thinks:)\n2",
+    "Actions: 0 = left, 1 = down", "Action: left = 1",
 ])  # fmt: skip
-def test_what_names_no_action_or_more_than_one_is_invalid(reply):
+def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE) is None
+
+
+@every
+def test_recorded_replies_name_the_action_that_was_taken(name):
+    for path in (ROOT / "rollouts").glob(f"**/{name}.jsonl"):
+        for episode in read_rollouts(path, name, environment(name).make())[1]:
+            assert [parse_action(reply, environment(name).actions) for reply in episode.replies] == [*episode.actions]
 
 
 def test_a_longer_name_does_not_name_a_shorter_one():
@@ -205,6 +237,42 @@ def test_a_longer_name_does_not_name_a_shorter_one():
     assert parse_action("torque 2 counter-clockwise", actions) == 4
     assert parse_action("clockwise", actions) is None
     assert parse_action("Do not accelerate.", environment("MountainCar-v0").actions) == 1
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(SHIPPED), st.booleans(), st.integers(0, 9), st.integers(0, 200), st.data())
+def test_a_reply_that_repeats_what_it_was_told_is_invalid(name, reasoning, episode, t, data):
+    known, observations = find_environment(name, reasoning), recorded(name)[1][episode].observations
+    sentence = known.describe(observations[t % len(observations)])
+    told = [f"{known.rules}\n\n{sentence}", known.rules, sentence, *known.rules.split("\n")]
+    told += [sentence.partition(". ")[2], sentence.lower(), f"{sentence} What do I do?", f"> {sentence}"]
+    assert parse_action(data.draw(st.sampled_from(told)), known.actions) is None
+
+
+NEGATED = ["Don't {}", "do not {}.", "You should not go {}", "Never {}!", "I will not choose {}.", "not {}", "Avoid {}"]
+NEGATED += ["The answer is not {}", "Action: not {}", "It is wrong to answer: {}", "I would rather not take action: {}"]
+MENTIONED = ["{} is a bad idea", "Is it {}?", "If I take {} now", "After {} comes the goal.", "Why not {}?"]
+MENTIONED += ["<think>Action: {}</think>", "<think>{}", "[THINK]{}[/THINK]\nHm.", "Action: {}\nNo. Action: unclear"]
+MENTIONED += ["Let me think about {}.", "The action {} may be good", "{} [cut off]", "Action: {} [cut off]"]
+MENTIONED += ["{} or wait"]
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(SHIPPED), st.sampled_from(NEGATED + MENTIONED), st.sampled_from(["{}", "**{}**"]), st.data())
+def test_a_negated_action_or_a_mere_mention_is_invalid(name, sentence, dress, data):
+    actions = environment(name).actions
+    action = data.draw(st.integers(0, len(actions) - 1))
+    said = data.draw(st.sampled_from([str(action), actions[action], actions[action].upper()]))
+    assert parse_action(sentence.format(dress.format(said)), actions) is None
+
+
+@given(st.sampled_from(SHIPPED), st.text(), st.sampled_from(ANSWERS), st.data())
+def test_no_thought_decides(name, thought, answer, data):
+    actions, (opened, closed) = environment(name).actions, data.draw(st.sampled_from(THOUGHTS))
+    action = data.draw(st.integers(0, len(actions) - 1))
+    thoughts = [thought, f"Action: {(action + 1) % len(actions)}", actions[0], f"{thought} <answer>0</answer>"]
+    reply = opened + data.draw(st.sampled_from(thoughts)) + closed + answer.format(action)
+    assert parse_action(reply, actions) == action
 
 
 words = st.sampled_from(["left", "up", "no torque", "action", "Action:", "<think>", "</think>", "0", "12", "**", "\n"])

@@ -1,13 +1,17 @@
 """Chat completions, from a real server on loopback: good answers, faults, refusals, keys."""
 
+import gzip
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
-import requests
-from chat_server import AT_ONCE, FAULTS, ChatServer, client
+from chat_server import AT_ONCE, FAULTS, NEVER_ENDING, ChatServer, Handler, client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llm_client
-from llm_client import PAUSES, Asking, ChatClient, ServerError
+from llm_client import CUT_OFF, LARGEST, PAUSES, REASONING_ALONE, Asking, ChatClient, ServerError
 
 HELLO = [{"role": "user", "content": "hello"}]
 KEY = "sk-very-secret"
@@ -37,11 +41,11 @@ def test_one_connection_serves_many_questions():
         assert [one.ask(HELLO) for _ in range(5)] == ["0"] * 5 and server.connections == 1
 
 
-@pytest.mark.parametrize("usage", [None, ["odd"], {"prompt_tokens": "7", "completion_tokens": None}, {}])
+@pytest.mark.parametrize("usage", [None, ["odd"], {"prompt_tokens": "7", "completion_tokens": -1}, {}])
 def test_tokens_that_are_no_numbers_do_no_harm(usage):
     with ChatServer() as server:
         server.usage, one = usage, client(server)
-        assert one.ask(HELLO) == "0" and one.costs["tokens_in"] == one.costs["tokens_out"] == 0
+        assert one.ask(HELLO) == "0" and one.costs == {"requests": 1}  # how many is unknown
 
 
 def test_a_server_names_its_models():
@@ -49,19 +53,97 @@ def test_a_server_names_its_models():
         assert client(server).models() == ["small", "large"]
 
 
-def test_every_request_has_a_time_limit(monkeypatch):
-    limits, send = [], requests.Session.send
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        ({"content": [{"type": "thinking", "thinking": "3?"}, {"type": "text", "text": "1"}, {"type": "text"}]}, "1"),
+        ({"content": [{"type": "text", "text": "Action: "}, "odd", {"type": "text", "text": "1"}]}, "Action: 1"),
+        ({"content": "1", "reasoning_content": "3"}, "1"),
+        ({"content": None, "reasoning_content": "So Action: 1"}, REASONING_ALONE + "So Action: 1"),
+        ({"content": "", "reasoning": "So Action: 1"}, REASONING_ALONE + "So Action: 1"),
+        ({"content": None, "refusal": "I cannot play."}, "I cannot play."),
+    ],
+)
+def test_an_answer_may_stand_in_many_places(message, answer):
+    with ChatServer(lambda messages: message) as server:
+        assert client(server).ask(HELLO) == answer
 
-    def watched(self, request, **options):
-        limits.append(options["timeout"])
-        return send(self, request, **options)
 
-    monkeypatch.setattr(requests.Session, "send", watched)
+@pytest.mark.parametrize("message", ["2\n\nSince", {"content": None, "reasoning_content": "Hm"}, {"content": ""}])
+def test_an_answer_that_was_cut_off_says_so(message):
+    with ChatServer(lambda messages: message) as server:
+        server.finish_reason = "length"
+        assert client(server).ask(HELLO).endswith(CUT_OFF) and len(server.asked) == 1
+
+
+# What each request holds
+
+
+def refuses(name, said, status=400):
+    """A server's answer to whoever names that parameter."""
+    return lambda body: (status, said) if name in body else None
+
+
+NO_MAX_TOKENS = "Unsupported parameter: 'max_tokens' is not supported with this model. "
+NO_MAX_TOKENS += "Use 'max_completion_tokens' instead."
+NO_TEMPERATURE = [
+    "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported.",
+    "`temperature` is deprecated for this model.",
+    "invalid temperature: only 1 is allowed for this model",
+]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_may_want_the_new_name_of_max_tokens(status):
     with ChatServer() as server:
-        one = client(server, (5, 300), PAUSES)
+        server.refuse, one = refuses("max_tokens", NO_MAX_TOKENS, status), client(server)
+        assert [one.ask(HELLO), one.ask(HELLO)] == ["0", "0"] and len(server.asked) == 3 and one.repeatable
+        assert server.asked[-1] == {
+            "model": "small", "messages": HELLO, "temperature": 0.0, "max_completion_tokens": 64
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("said", NO_TEMPERATURE)
+def test_a_server_may_want_no_temperature(said):
+    with ChatServer() as server:
+        server.refuse, one = refuses("temperature", said), client(server)
+        assert one.repeatable and [one.ask(HELLO), one.ask(HELLO)] == ["0", "0"] and len(server.asked) == 3
+        assert server.asked[-1] == {"model": "small", "messages": HELLO, "max_tokens": 64} and not one.repeatable
+
+
+def test_a_server_that_goes_on_refusing_is_not_asked_again():
+    with ChatServer() as server:
+        server.refuse, one = lambda body: (400, NO_MAX_TOKENS + NO_TEMPERATURE[0]), client(server, model="small")
+        with pytest.raises(ServerError, match="answers 400: Unsupported parameter"):
+            one.ask(HELLO)
+        assert len(server.asked) == 3
+
+
+def test_a_temperature_out_of_range_is_the_users_to_change():
+    with ChatServer() as server:
+        server.refuse = refuses("temperature", "temperature must be from 0 to 2")
+        with pytest.raises(ServerError, match="from 0 to 2"):
+            client(server, temperature=3.0).ask(HELLO)
+
+
+def test_all_who_ask_at_once_may_be_told_what_fits():
+    def refuse(body):
+        if "max_tokens" in body:
+            together.wait(60)
+        return refuses("max_tokens", NO_MAX_TOKENS)(body)
+
+    together = threading.Barrier(4)
+    with ChatServer() as server, ThreadPoolExecutor(4) as pool:
+        server.refuse, one = refuse, client(server)
+        assert list(pool.map(one.ask, [HELLO] * 4)) == ["0"] * 4 and len(server.asked) == 8
+
+
+def test_more_can_be_put_into_each_request():
+    with ChatServer() as server:
+        one = client(server, extra={"seed": 1, "temperature": 0.5, "chat_template_kwargs": {"enable_thinking": False}})
         one.ask(HELLO)
-        one.models()
-    assert limits == [(5, 300)] * 2
+        assert server.asked[0] == {"messages": HELLO, **one.body} and server.asked[0]["max_tokens"] == 64
+        assert server.asked[0] | one.asking.extra == server.asked[0] and not one.repeatable
 
 
 # Faults
@@ -70,8 +152,64 @@ def test_every_request_has_a_time_limit(monkeypatch):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_survived(fault):
     with ChatServer(fault=first(fault)) as server:
-        patience = 0.5 if fault == "gone quiet" else 60
-        assert client(server, timeout=(60, patience)).ask(HELLO) == "0" and len(server.asked) >= 2
+        assert client(server).ask(HELLO) == "0" and len(server.asked) == 2
+
+
+@pytest.mark.parametrize("fault", NEVER_ENDING)
+def test_a_server_that_never_ends_is_left_after_the_time_limit(fault):
+    with ChatServer(fault=first(fault)) as server:
+        one = client(server, timeout=0.5)
+        assert one.ask(HELLO) == "0" and len(server.asked) == 2
+        server.fault = always(fault)
+        with pytest.raises(ServerError, match=r"takes more than 0\.5 seconds|no JSON"):
+            one.ask(HELLO)
+        assert len(server.asked) <= 2 + 9
+
+
+def test_a_server_is_not_waited_for_beyond_twice_the_time_limit():
+    with ChatServer(fault=always("gone quiet")) as server:
+        with pytest.raises(ServerError, match=r"takes more than 0\.2 seconds"):
+            client(server, timeout=0.2).ask(HELLO)
+        assert len(server.asked) <= 3
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, zipped):
+    def answer(self, fault, messages):
+        body = gzip.compress(bytes(100 * LARGEST)) if zipped else bytes(3 * LARGEST)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Encoding", "gzip" if zipped else "identity")
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(body)
+
+    def kept(self, method, path, json=None):
+        sizes.append(len((answered := send(self, method, path, json))[1]))
+        return answered
+
+    sizes, send = [], ChatClient._send
+    monkeypatch.setattr(Handler, "answer", answer)
+    monkeypatch.setattr(ChatClient, "_send", kept)
+    with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
+        client(server).ask(HELLO)
+    assert len(sizes) == 9 and max(sizes) <= LARGEST
+
+
+def test_deep_nesting_is_no_answer(monkeypatch):
+    monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(200, '{"a":' * 100_000))
+    with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
+        client(server).ask(HELLO)
+
+
+def test_what_is_wrong_at_the_moment_can_be_seen(waits):
+    with ChatServer(fault=first("an error")) as server:
+        one = client(server)
+        server.reply = lambda messages: seen.append((one.problem, one.slowest)) or "0"
+        seen = []
+        one.ask(HELLO)
+    assert seen[1][0] == "answers 200: Provider returned an error" and one.problem == ""
+    assert 0 < seen[0][1] < seen[1][1] and one.slowest == 0
 
 
 def test_what_was_asked_in_vain_is_counted():
@@ -82,7 +220,7 @@ def test_what_was_asked_in_vain_is_counted():
 
 
 @settings(max_examples=30)
-@given(st.lists(st.sampled_from(FAULTS[:-1]), max_size=len(AT_ONCE)))
+@given(st.lists(st.sampled_from(FAULTS), max_size=len(AT_ONCE)))
 def test_any_schedule_of_faults_up_to_the_limit_is_survived(schedule):
     with ChatServer(fault=lambda number: schedule[number] if number < len(schedule) else None) as server:
         assert client(server).ask(HELLO) == "0" and len(server.asked) == len(schedule) + 1
@@ -100,7 +238,7 @@ def test_a_server_that_is_not_there_is_named_soon(waits):
     with ChatServer() as server:
         pass
     with pytest.raises(ServerError, match=r"127\.0\.0\.1.* cannot be reached.*refused.*is the server running\?"):
-        client(server, (5, 300), PAUSES).ask(HELLO)
+        client(server, 300, PAUSES).ask(HELLO)
     assert sum(waits) < 6
 
 
@@ -111,7 +249,7 @@ def test_a_server_that_goes_away_is_waited_for(waits):
             server.fault = lambda number: None
 
     with ChatServer(fault=lambda number: "drop" if number else None) as server:
-        one = client(server, (5, 300), PAUSES)
+        one = client(server, 300, PAUSES)
         one.ask(HELLO)
         llm_client.time.sleep = sleep
         assert one.ask(HELLO) == "0"
@@ -131,13 +269,13 @@ def waits(monkeypatch):
 )
 def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, asked_for, waited):
     with ChatServer(fault=first("429"), headers={"Retry-After": asked_for}) as server:
-        assert client(server, (5, 300), PAUSES).ask(HELLO) == "0" and waits == [waited]
+        assert client(server, 300, PAUSES).ask(HELLO) == "0" and waits == [waited]
 
 
 @pytest.mark.parametrize("fault", ["500", "null"])
 def test_the_pauses_before_another_try_grow(waits, fault):
     with ChatServer(fault=always(fault), headers={}) as server, pytest.raises(ServerError):
-        client(server, (5, 300), PAUSES).ask(HELLO)
+        client(server, 300, PAUSES).ask(HELLO)
     assert len(waits) == len(PAUSES)
     assert all(pause <= wait <= 1.5 * pause for pause, wait in zip(PAUSES, waits))
 
@@ -196,6 +334,34 @@ def test_without_a_key_none_is_sent(monkeypatch):
     with ChatServer() as server:
         client(server).ask(HELLO)
         assert server.keys == [None]
+
+
+def test_another_variable_may_hold_the_key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    monkeypatch.setenv("MY_KEY", KEY)
+    with ChatServer() as server:
+        client(server, api_key_env="MY_KEY").ask(HELLO)
+        assert server.keys == [f"Bearer {KEY}"]
+        server.fault = always("401")
+        with pytest.raises(ServerError, match="set MY_KEY to a key"):
+            client(server, api_key_env="MY_KEY").ask(HELLO)
+
+
+def test_no_proxy_stands_before_this_machine(monkeypatch):
+    with ChatServer(lambda messages: "by proxy") as proxy, ChatServer() as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert client(server).ask(HELLO) == "0" and not proxy.connections
+
+
+def test_a_proxy_that_fails_is_named(monkeypatch):
+    with ChatServer() as gone:
+        pass
+    monkeypatch.setenv("http_proxy", gone.url.removesuffix("/v1"))
+    with pytest.raises(ServerError, match="through the proxy of your environment"):
+        ChatClient(Asking("http://somewhere.invalid/v1", "small"), pauses=AT_ONCE).ask(HELLO)
 
 
 @pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-verý-secret"])
