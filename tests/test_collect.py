@@ -6,9 +6,11 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import pairwise
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -166,6 +168,80 @@ def test_votes_are_kept(tmp_path):
     assert kept(tmp_path, "FrozenLake-v1")[1][0].replies == episode.replies
 
 
+class Kind(NamedTuple):
+    """A kind of server: how it says an action, what it refuses, and which requests fail."""
+
+    say: Callable[[str], str | dict] = str
+    refuse: Callable[[dict], tuple[int, str] | None] = lambda body: None
+    fault: Callable[[int], str | None] = lambda number: None
+
+
+def refuse_system(body):
+    if any(message["role"] == "system" for message in body["messages"]):
+        return 500, "System role not supported"
+    roles = [message["role"] for message in body["messages"]]
+    return None if roles == ["user", "assistant", "user"][: len(roles)] else (400, "Conversation roles must alternate")
+
+
+KINDS = {
+    "plain": Kind(),
+    "new names": Kind(refuse=lambda body: "max_tokens" in body and (400, "Use 'max_completion_tokens' instead.")),
+    "no temperature": Kind(refuse=lambda body: "temperature" in body and (400, "`temperature` is deprecated.")),
+    "no system role": Kind(refuse=refuse_system),
+    "parts": Kind(lambda a: {"content": [{"type": "thinking", "thinking": "0"}, {"type": "text", "text": a}]}),
+    "reasoning field": Kind(lambda a: {"content": None, "reasoning_content": f"0 is bad.\nAction: {a}"}),
+    "harmony": Kind(lambda a: f"<|channel|>analysis<|message|>Not 0.<|end|><|channel|>final<|message|>{a}<|return|>"),
+    "errors in 200": Kind(fault=lambda number: None if number % 3 else "an error"),
+    "JSON": Kind(lambda a: json.dumps({"reason": "left is a hole", "action": int(a)})),
+}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_of_each_kind_plays_as_it_means_to(tmp_path, kind, temperature):
+    """Each step's action is told by the sum of row, column and a number, so that all four occur."""
+    say, refuse, fault = KINDS[kind]
+
+    def meant(sentence):
+        return sum(map(int, re.findall(r"\d+", sentence))) * 3 % 4
+
+    with ChatServer(lambda messages: say(str(meant(messages[0]["content"].rpartition("\n\n")[2]))), fault) as server:
+        server.refuse = refuse
+        header, episodes = collected(player(server, LAKE, temperature=temperature), tmp_path, 10, "FrozenLake-v1")
+    assert seeds(episodes) == list(range(10)) and header["invalid_replies"] == 0
+    for episode in episodes:
+        said = [meant(LAKE.describe(observation)) for observation in episode.observations[:-1]]
+        np.testing.assert_array_equal(episode.actions, said)
+
+
+def test_a_server_that_repeats_its_prompt_never_acts(tmp_path):
+    with ChatServer(lambda messages: messages[-1]["content"]) as server:
+        for name in ("FrozenLake-v1", "MountainCar-v0"):
+            one = player(server, CAR if name == "MountainCar-v0" else LAKE, temperature=0)
+            header, _ = collect.collect(one, name, tmp_path / name, 3)
+            assert header["invalid_replies"] == one.replies == header["requests"] > 0
+
+
+def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
+    with ChatServer(lambda messages: "Action: 1 would") as server:
+        server.finish_reason, one = "length", player(server, LAKE, max_tokens=9)
+        header, (episode,) = collected(one, tmp_path, 1, "FrozenLake-v1")
+        assert episode.replies == ["Action: 1 would [cut off]"] * len(episode.actions)
+        assert header["invalid_replies"] == 2 * len(episode.actions)
+        server.finish_reason, server.reply = "stop", lambda messages: "1"
+        header, (_, episode) = collected(player(server, LAKE, max_tokens=99), tmp_path, 2, "FrozenLake-v1")
+        assert set(episode.replies) == {"1"} and header["request"]["max_tokens"] == 99  # the same file goes on
+
+
+def test_votes_are_asked_for_side_by_side():
+    def fault(number):
+        all_three.wait(60)
+
+    all_three = threading.Barrier(3)
+    with ChatServer(lambda messages: "1", fault) as server:
+        assert player(server, LAKE, votes=3, concurrency=1).choose(START) == (1, ["1"] * 3) and server.peak == 3
+
+
 class Gibberish:
     """A client whose model understands nothing."""
 
@@ -193,13 +269,20 @@ def test_random_play_has_nothing_to_do_with_an_episodes_start():
 
 
 def test_a_bad_day(tmp_path):
-    """One request in five fails, in one of nine ways."""
-    rng = np.random.default_rng(0)
-    faults = [rng.choice(FAULTS[:9]) if rng.random() < 0.2 else None for _ in range(2000)]
-    with ChatServer(path_along_the_cliff, lambda number: faults[number]) as server:
+    """One request in five fails, in one of nine ways, while ten episodes are played side by side."""
+
+    def fault(number):
+        if number < 10:
+            ten.wait(60)
+        return faults[number]
+
+    rng, ten = np.random.default_rng(0), threading.Barrier(10)
+    ways = np.array(FAULTS)[[0, 1, 3, 4, 5, 6, 8, 10, 11]]
+    faults = [rng.choice(ways) if rng.random() < 0.2 else None for _ in range(2000)]
+    with ChatServer(path_along_the_cliff, fault) as server:
         header, episodes = collected(player(server), tmp_path)
         assert len(episodes) == 10 and all(len(episode.actions) == STEPS for episode in episodes)
-        assert sum(fault is not None for fault in faults[: len(server.asked)]) > 10
+        assert sum(fault is not None for fault in faults[: len(server.asked)]) > 10 and server.peak >= 9
         assert 10 * STEPS < header["requests"] <= len(server.asked) and server.connections < len(server.asked) / 2
 
 
@@ -341,6 +424,26 @@ def test_progress_is_told(tmp_path):
     assert [log for _, log in told] == [False, *(after > before for before, after in pairwise(ended))]  # news alone
 
 
+def test_the_news_begins_with_what_matters():
+    with ChatServer(lambda messages: "hm") as server:
+        one = player(server, LAKE, temperature=0, concurrency=1)
+        assert collect.news(one) == "0 of 0 replies invalid"
+        one.choose(START)
+        assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
+        one.client.problem = "answers 503: Loading model"
+        one.client.waiting[0] = time.monotonic() - 42.2
+        told = "2 of 2 replies invalid, waiting for 42 s, asking again: it answers 503: Loading model, such as 'hm'"
+        assert collect.news(one) == told
+
+
+def test_what_a_server_does_not_count_is_unknown(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        server.usage = None
+        header, _ = collected(player(server, temperature=0), tmp_path, 1)
+    counts = rf"{STEPS} requests, unknown tokens in, unknown tokens out, 0 invalid replies, \d+ seconds"
+    assert re.fullmatch(counts, collect.bill(header))
+
+
 # A file that is there
 
 
@@ -448,6 +551,43 @@ def test_a_budget_that_is_too_small_is_refused_before_anything_is_asked(folder, 
         with pytest.raises(ValueError, match="leaves none"):
             command(*ONE, "--method", "loro", "--evaluations", 3, "--base-url", server.url, "--model", "small")
         assert not server.asked
+
+
+def test_a_result_that_was_made_otherwise_is_refused_before_anything_is_asked(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        ask = [*ONE, "--base-url", server.url, "--model", "small"]
+        command(*ask)
+        asked = len(server.asked)
+        for more in (["--discount", "0.9"], ["--evaluations", "50"]):
+            with pytest.raises(ValueError, match="made with"):
+                command(*ask, *more, "--rollouts", "another.jsonl", "--resume")
+        assert len(server.asked) == asked and not (folder / "another.jsonl").exists()
+
+
+def test_another_ten_episodes_make_another_result(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        ask = [*ONE, "--base-url", server.url, "--model", "small"]
+        command(*ask)
+        server.reply = lambda messages: "0"
+        with pytest.raises(ValueError, match="made with episodes"):
+            command(*ask, "--rollouts", "another.jsonl", "--resume")
+
+
+def test_what_a_model_wants_beside_is_kept(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        ask = [*ONE, "--base-url", server.url, "--model", "small"]
+        command(*ask, "--extra", '{"reasoning_effort": "low"}')
+        assert server.asked[0]["reasoning_effort"] == "low" and server.asked[0]["max_tokens"] == 64
+        header = json.loads((folder / "rollouts/CliffWalking-v1-small.jsonl").read_text().splitlines()[0])
+        assert header["extra"] == {"reasoning_effort": "low"} and header["request"]["reasoning_effort"] == "low"
+        with pytest.raises(ValueError, match="another extra"):
+            command(*ask)
+
+
+def test_reasons_take_more_tokens(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        command(*ONE, "--base-url", server.url, "--model", "small", "--reasoning")
+        assert server.asked[0]["max_tokens"] == 2048
 
 
 def test_new_episodes_go_to_the_working_directory(folder, command):
