@@ -86,7 +86,7 @@ def record_of(episode):
 
 
 def write_rollouts(path, header, episodes):
-    """Writes `header` (a dict: env, model, recorded, system, ...) and `episodes` to the Path `path`."""
+    """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the Path `path`."""
     records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
     lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
     write_whole(path, "".join(lines).encode())
