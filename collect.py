@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ import numpy as np
 import terminal
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
-from files import check_writable
+from files import check_writable, file_name
 from llm_client import ChatClient, ServerError
 
 RECORDED = Path(__file__).parent / "rollouts"
@@ -164,10 +163,10 @@ def llm_episodes(environment, env_name, path, n, asking):
     rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. ValueError if they are too few.
     """
     if not asking.model and not asking.base_url:
-        path = path or RECORDED / f"{env_name}.jsonl"
+        path = path or RECORDED / file_name(f"{env_name}.jsonl")
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
-        path = path or Path("rollouts") / re.sub(r"[^\w.-]+", "-", f"{env_name}-{asking.model}.jsonl")
+        path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
         header, episodes = ask(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")

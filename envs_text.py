@@ -3,8 +3,11 @@
 `ENVIRONMENTS` maps a name to a function that returns an `Environment`; a new one is one more such function.
 """
 
+import importlib
 import math
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +36,7 @@ REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action:
 class Environment(NamedTuple):
     """All that the project knows of one environment."""
 
-    make: Callable[[], gym.Env]  # with a Discrete action space, and a step limit that holds for every method
+    make: Callable[..., gym.Env]  # Discrete actions, a step limit for every method; options are gym.make's
     describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
@@ -48,7 +51,7 @@ class Environment(NamedTuple):
 
 def frozen_lake(name):
     return Environment(
-        make=lambda: gym.make(name),
+        make=lambda **options: gym.make(name, **options),
         describe=lambda s: f"You are at row {s // 4}, column {s % 4}.",
         actions=("left", "down", "right", "up"),
         evaluations=150, random_return=0.014, best_return=0.744, reward_scale=1.0,
@@ -58,7 +61,7 @@ def frozen_lake(name):
 
 def cliff_walking(name):
     return Environment(
-        make=lambda: gym.make(name, max_episode_steps=200),
+        make=lambda **options: gym.make(name, max_episode_steps=200, **options),
         describe=lambda s: f"You are at row {s // 12}, column {s % 12}.",
         actions=("up", "right", "down", "left"),
         evaluations=200, random_return=-2045.0, best_return=-13.0, reward_scale=0.02,
@@ -80,7 +83,7 @@ def cart_pole(name):
         )
 
     return Environment(
-        make=lambda: gym.make(name, max_episode_steps=200),
+        make=lambda **options: gym.make(name, max_episode_steps=200, **options),
         describe=describe,
         actions=("left", "right"),
         evaluations=150, random_return=22.4, best_return=200.0, reward_scale=0.15,
@@ -94,7 +97,7 @@ def mountain_car(name):
         return f"The car is at {position:.3f}, moving at {side(v, 'per step', 4)}."
 
     return Environment(
-        make=lambda: gym.make(name),
+        make=lambda **options: gym.make(name, **options),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
         evaluations=300, random_return=-200.0, best_return=-97.7, reward_scale=0.3,
@@ -104,7 +107,10 @@ def mountain_car(name):
 
 def pendulum(name):
     torques = np.array([-2.0, -1.0, 0.0, 1.0, 2.0], dtype=np.float32)
-    actions = gym.spaces.Discrete(len(torques))
+
+    def make(**options):
+        env, actions = gym.make(name, **options), gym.spaces.Discrete(len(torques))
+        return gym.wrappers.TransformAction(env, lambda i: torques[[int(i)]], actions)
 
     def describe(observation):
         cosine, sine, speed = (float(i) for i in observation)
@@ -112,7 +118,7 @@ def pendulum(name):
         return f"The pendulum is at {angle:.0f} degrees, turning {way} at {abs(math.degrees(speed)):.0f} degrees/s."
 
     return Environment(
-        make=lambda: gym.wrappers.TransformAction(gym.make(name), lambda i: torques[[int(i)]], actions),
+        make=make,
         describe=describe,
         actions=("torque 2 clockwise", "torque 1 clockwise", "no torque", "torque 1 counter-clockwise",
                  "torque 2 counter-clockwise"),
@@ -131,12 +137,12 @@ def pong(name):
         in_play = before[4:6].all() and now[4:6].all()
         return np.append(now, (now - before)[4:6] * in_play)
 
-    def make():
+    def make(**options):
         import ale_py  # imported here, since only Pong needs it
 
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         gym.register_envs(ale_py)
-        options = {"obs_type": "ram", "frameskip": 4, "repeat_action_probability": 0.25, "max_episode_steps": 200}
+        options |= {"obs_type": "ram", "frameskip": 4, "repeat_action_probability": 0.25, "max_episode_steps": 200}
         env = gym.wrappers.FrameStackObservation(gym.make("ALE/Pong-v5", **options), 2, padding_type="zero")
         env = gym.wrappers.TransformObservation(env, represent, seen)
         return gym.wrappers.TransformAction(env, lambda i: (0, 2, 3)[i], actions)
@@ -166,16 +172,29 @@ ENVIRONMENTS = {
 }
 
 
+def own_environments(module):
+    sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(module).ENVIRONMENTS
+    except (ImportError, SyntaxError, AttributeError) as error:
+        raise ValueError(f"{module} is no module with ENVIRONMENTS: {error}") from None
+    finally:
+        sys.path.remove(os.getcwd())
+
+
 def find_environment(name, reasoning=False):
     """The `Environment` called `name`; its rules ask for an action alone, or for reasoning first.
 
+    MODULE:NAME is the NAME of a module's own ENVIRONMENTS; it is imported, from the working directory or the path.
     Raises ValueError, saying what there is, if it has no description.
     """
-    if name not in ENVIRONMENTS:
-        problem = "has no description in words" if name in gym.registry else "is not an environment known here"
-        raise ValueError(f"{name!r} {problem}; choose one of {', '.join(ENVIRONMENTS)}")
-    environment = ENVIRONMENTS[name](name)
-    rules = environment.rules or (RULES / f"{name}.txt").read_text(encoding="utf-8").strip()
+    module, _, own = name.rpartition(":")
+    known = own_environments(module) if module else ENVIRONMENTS
+    if own not in known:
+        problem = "has no description in words" if own in gym.registry else "is not an environment known here"
+        raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
+    environment = known[own](own)
+    rules = environment.rules or (RULES / f"{own}.txt").read_text(encoding="utf-8").strip()
     return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 

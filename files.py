@@ -1,15 +1,20 @@
-"""What lies on disk: files written whole or not at all, and results, read and checked in one place."""
+"""What lies on disk: files written whole or not at all; results and policies, read and checked in one place."""
 
 import ast
 import gzip
 import inspect
+import io
 import json
 import os
+import re
 import time
 import uuid
+import zipfile
 import zlib
 from contextlib import suppress
 from importlib.metadata import version
+
+import numpy as np
 
 LARGEST = 1e12  # no number in a file comes near it
 # What others read of a result, and of which types that may be.
@@ -78,8 +83,13 @@ def code_checksum(*parts):
     return checksum([ast.unparse(tree) for tree in trees])
 
 
+def file_name(text):
+    """`text` as a name that chooses no folder, and that any file system accepts."""
+    return re.sub(r"[^\w.-]+", "-", text)
+
+
 def result_path(folder, env, method, seed):
-    return folder / env / f"{method}-{seed}.json"
+    return folder / file_name(env) / f"{method}-{seed}.json"
 
 
 def kept_result(folder, known, resume):
@@ -105,8 +115,8 @@ def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
-    () -> ({returns, trust}, the agent). Added are cumulative_reward, updates, seconds and versions. Raises ValueError
-    if what is there was made otherwise.
+    () -> ({returns, trust}, the agent). Added are cumulative_reward, updates, seconds and versions. What the agent has
+    learnt is kept beside it, in a .npz file. Raises ValueError if what is there was made otherwise.
     """
     if found := kept_result(folder, known, resume):
         return found, None
@@ -116,8 +126,27 @@ def result(folder, known, resume, make):
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     path = result_path(folder, known["env"], known["method"], known["seed"])
+    if agent.updates:
+        about = {**known, "n_actions": int(agent.n_actions)}
+        np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
+        write_whole(path.with_suffix(".npz"), policy.getvalue())
     write_whole(path, json.dumps(made).encode() + b"\n")
     return made, agent
+
+
+def read_policy(path):
+    """(about, learnt) of a policy that `result` kept: what was known of its run, and the learner's array.
+
+    Raises ValueError if the file is none or is damaged, OSError if it cannot be opened.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
+        if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
+            return about, learnt
+    except (ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+        pass
+    raise ValueError(f"{path} is not a whole policy; run that seed again")
 
 
 def read_result(text, where):

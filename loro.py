@@ -185,7 +185,7 @@ def main():
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)
     terminal.show(environment, results)
-    print(f"\nEach run is kept in {options.out / options.env}.")
+    print(f"\nEach run is kept in {options.out / files.file_name(options.env)}.")
 
 
 if __name__ == "__main__":

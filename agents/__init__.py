@@ -1,4 +1,5 @@
-"""The learners: act(observations) -> greedy actions (n,); update(batch, ...) is one update. See docs/theory.md."""
+"""The learners: values(observations) -> Q(s, .) (n, actions); act(observations) -> the best actions (n,); update(batch,
+...) is one update; `learnt` is the array that is kept in the end. See docs/theory.md."""
 
 import gymnasium as gym
 

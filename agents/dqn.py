@@ -17,13 +17,16 @@ class DQN:
         sizes = len(low), *settings.hidden, n_actions
         first = first_parameters(sizes, rng)
         self.online, self.target, self.acting = (MLP(sizes, first.copy(), settings.layer_norm) for _ in range(3))
-        self.adam = Adam(self.online.parameters)
+        self.adam, self.learnt = Adam(self.online.parameters), self.acting.parameters
 
     def scaled(self, observations):
         return (observations - self.low) / self.half_range - 1
 
+    def values(self, observations):
+        return self.acting.forward(self.scaled(observations))[0]
+
     def act(self, observations):
-        return self.acting.forward(self.scaled(observations))[0].argmax(1)
+        return self.values(observations).argmax(1)
 
     def update(self, batch, alpha=0.0, td=1.0, step=0):
         """A step of Adam on the mean loss of a Batch, then both averages move. The learning rate falls with the

@@ -9,11 +9,14 @@ class QTable:
     """q: Q(s, a), a row for each state; zero at first but for tiny noise, drawn by `rng`, that breaks ties."""
 
     def __init__(self, n_states, n_actions, reward_scale, settings, rng):
-        self.q = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
+        self.q = self.learnt = rng.uniform(-1e-6, 1e-6, (n_states, n_actions))
         self.n_actions, self.reward_scale, self.settings, self.updates = n_actions, reward_scale, settings, 0
 
+    def values(self, observations):
+        return self.q[observations]
+
     def act(self, observations):
-        return self.q[observations].argmax(1)
+        return self.values(observations).argmax(1)
 
     def update(self, batch, alpha=0.0, td=1.0, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.

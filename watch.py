@@ -1,0 +1,144 @@
+"""What was learnt or recorded, to look at: a kept policy plays new episodes, or a language model's are shown again.
+
+    python watch.py results/CartPole-v1/loro-plus-0.npz
+    python watch.py rollouts/FrozenLake-v1.jsonl --episode 1
+"""
+
+import io
+import shutil
+import signal
+import textwrap
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
+
+import gymnasium as gym
+import numpy as np
+
+import files
+import terminal
+from agents import DQN, QTable
+from envs_text import ENVIRONMENTS, find_environment
+from episodes import play, read_rollouts
+
+EXTRAS = "pillow 'gymnasium[classic-control,toy-text]'"
+
+
+def load_agent(path):
+    """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
+
+    agent.act(observations) gives actions (n,), agent.values(observations) what it expects of each, (n, actions): the
+    discounted return times the environment's reward_scale. Raises ValueError, OSError if it cannot be read.
+    """
+    about, learnt = files.read_policy(Path(path))
+    try:
+        settings = SimpleNamespace(**about["config"])
+        low, high, scale, rng = settings.low, settings.high, settings.reward_scale, np.random.default_rng()
+        if low is None:
+            agent = QTable(*learnt.shape, scale, settings, rng)
+        elif learnt.shape == (sum((n + 1) * m for n, m in pairwise([len(low), *settings.hidden, about["n_actions"]])),):
+            agent = DQN(low, high, about["n_actions"], scale, settings, rng)
+        else:
+            raise ValueError
+        agent.learnt[:] = learnt
+        return str(about["env"]), agent
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise ValueError(f"{path} is not a whole policy; run that seed again") from None
+
+
+def recorded_of(path):
+    """The name of the environment of the recorded episodes at `path`. Raises ValueError, OSError if there is none."""
+    with path.open("rb") as file:
+        return str(files.parse_json(file.readline()).get("env"))
+
+
+def steps(environment, episode, agent):
+    """The lines that tell an Episode: at each step the map, the sentence, the answer or the values, and what came."""
+    for t, action in enumerate(episode.actions):
+        observation, words = episode.observations[t], environment.actions
+        yield from ("", f"step {t}: {environment.describe(observation)}")
+        for i, row in enumerate(environment.grid):
+            yield " ".join("@" if i * len(row) + j == observation else cell for j, cell in enumerate(row))
+        if episode.replies:
+            yield f"it says {episode.replies[t]!r}"
+        if agent:
+            values = agent.values(observation[None])[0] / agent.reward_scale
+            yield "it expects " + ", ".join(f"{value:.2f} of {word}" for value, word in zip(values, words))
+        yield f"action {action}, {words[action]}: reward {episode.rewards[t]:g}"
+    yield from ("", f"{'terminated' if episode.terminated else 'truncated'}, return {episode.total:g}", "")
+
+
+def frames(environment, episode, render_mode):
+    """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None for a window.
+    """
+    if episode.seed is None:
+        raise ValueError("an episode without its seed cannot be played again")
+    try:
+        env = environment.make(render_mode=render_mode)
+        env.reset(seed=episode.seed)
+        yield env.render()
+        for action in episode.actions:
+            env.step(int(action))
+            yield env.render()
+        env.close()
+    except gym.error.DependencyNotInstalled:
+        raise ValueError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
+
+
+def gif(pictures):
+    """The bytes of a moving picture, at 20 a second, from arrays."""
+    try:
+        from PIL import Image  # here, since all else does without it
+    except ImportError:
+        raise ValueError(f"no pictures, for want of Pillow; pip install {EXTRAS}") from None
+    first, *rest = [Image.fromarray(each).quantize(64) for each in pictures]
+    first.save(data := io.BytesIO(), "GIF", save_all=True, append_images=rest, duration=50, loop=0)
+    return data.getvalue()
+
+
+def main():
+    parser = terminal.Parser(prog="watch.py", description="Shows what a kept policy does, or what an LLM did.")
+    add, count = parser.add_argument, terminal.number(int, 0)
+    add("file", type=Path, help="a policy, results/ENV/METHOD-SEED.npz, or recorded episodes, rollouts/ENV.jsonl")
+    add("--env", metavar="MODULE:NAME", help="the environment, if it is one of your own")
+    add("--episodes", type=terminal.number(int, 1), default=20, help="how many a policy plays (%(default)s)")
+    add("--seed", type=count, default=0, help="the seed of the first of them (%(default)s)")
+    add("--episode", type=count, metavar="N", help="show one alone, step by step; the first is 0")
+    add("--pictures", type=Path, metavar="FILE.gif", help="draw that one, or the first, into this file")
+    add("--human", action="store_true", help="show it in a window")
+    options = parser.parse_args()
+    chosen, recorded = options.episode or 0, options.file.suffix == ".jsonl"
+    name, agent = (recorded_of(options.file), None) if recorded else load_agent(options.file)
+    if name not in ENVIRONMENTS and name != options.env:
+        raise ValueError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
+    environment = find_environment(name)
+    if options.pictures:
+        files.check_writable(options.pictures)
+    if recorded:
+        header, shown = read_rollouts(options.file, name, environment.make())
+        rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
+    else:
+        env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
+        shown = [play(env, lambda observation: agent.act(np.asarray(observation)[None])[0], seed) for seed in seeds]
+        rules, by = environment.rules, options.file
+    if chosen >= len(shown):
+        raise ValueError(f"{options.file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
+    if options.episode is None:
+        lines = [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
+    else:
+        lines = [*str(rules).splitlines(), *steps(environment, shown[chosen], agent)]
+    for line in map(terminal.printable, lines):
+        print(textwrap.fill(line, shutil.get_terminal_size().columns))
+    mean = np.mean([each.total for each in shown])
+    print(terminal.printable(f"{name}: {len(shown)} episodes by {by}, mean return {mean:.2f}"))
+    if options.pictures:
+        files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array")))
+    if options.human:
+        list(frames(environment, shown[chosen], "human"))
+
+
+if __name__ == "__main__":
+    terminal.guard(main, "watch.py")
