@@ -176,7 +176,7 @@ def own_environments(module):
     sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module).ENVIRONMENTS
-    except (ImportError, SyntaxError, AttributeError) as error:
+    except (ImportError, SyntaxError, AttributeError, TypeError) as error:
         raise ValueError(f"{module} is no module with ENVIRONMENTS: {error}") from None
     finally:
         sys.path.remove(os.getcwd())

@@ -39,10 +39,11 @@ def load_agent(path):
         low, high, scale, rng = settings.low, settings.high, settings.reward_scale, np.random.default_rng()
         if low is None:
             agent = QTable(*learnt.shape, scale, settings, rng)
-        elif learnt.shape == (sum((n + 1) * m for n, m in pairwise([len(low), *settings.hidden, about["n_actions"]])),):
-            agent = DQN(low, high, about["n_actions"], scale, settings, rng)
         else:
-            raise ValueError
+            sizes = len(low), *settings.hidden, about["n_actions"]
+            if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
+                raise ValueError
+            agent = DQN(low, high, about["n_actions"], scale, settings, rng)
         agent.learnt[:] = learnt
         return str(about["env"]), agent
     except (KeyError, AttributeError, TypeError, ValueError):

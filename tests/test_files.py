@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -244,7 +245,7 @@ RESULT = {**KNOWN, "returns": [1.0, 2, 0.5], "trust": [1.0, 0.5, 0.0]}
 
 def make(returns=(1.0, 2.0, 0.5)):
     """What plays a run, without playing."""
-    agent = SimpleNamespace(updates=7)
+    agent = SimpleNamespace(updates=7, n_actions=2, learnt=np.zeros((2, 2)))
     return lambda: ({"returns": list(returns), "trust": None}, agent)
 
 
@@ -268,7 +269,7 @@ def test_a_result_is_kept_as_it_is_returned(tmp_path):
     kept = json.loads(where(tmp_path).read_text())
     assert kept == json.loads(json.dumps(made)) and KNOWN.items() <= made.items()
     assert files.read_result(where(tmp_path).read_bytes(), "x") == kept
-    assert names(where(tmp_path).parent) == ["loro-3.json"]
+    assert names(where(tmp_path).parent) == ["loro-3.json", "loro-3.npz"]
 
 
 def test_a_result_is_made_anew_unless_one_resumes(tmp_path):
@@ -316,7 +317,7 @@ def test_a_run_that_fails_leaves_the_old_result(tmp_path):
     before = where(tmp_path).read_bytes()
     with pytest.raises(AssertionError):
         files.result(tmp_path, KNOWN, False, never)
-    assert where(tmp_path).read_bytes() == before and names(where(tmp_path).parent) == ["loro-3.json"]
+    assert where(tmp_path).read_bytes() == before and names(where(tmp_path).parent) == ["loro-3.json", "loro-3.npz"]
 
 
 def test_a_run_whose_result_cannot_be_written_is_not_played(tmp_path):

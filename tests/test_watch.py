@@ -1,0 +1,275 @@
+"""Policies that were kept, what a person sees of them and of recorded episodes, and environments of one's own."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from helpers import SETTINGS, environment, recorded, recording, table, write_lines
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import files
+import loro
+import watch
+from envs_text import find_environment
+from episodes import record_of
+
+SHORT = SETTINGS._replace(evaluations=12, pretrain_updates=200, hidden=(8, 4), acting_rate=0.5)
+
+
+def keep(folder, name, agent=None):
+    """(path, agent) of a policy in the environment called `name`, kept as loro.py keeps it."""
+    known, method = environment(name), loro.METHODS["clone"]
+    made_of = {"reward_scale": known.reward_scale, "low": known.low, "high": known.high}
+    about = {"env": name, "method": "clone", "seed": 3, "config": SHORT._asdict() | made_of}
+
+    def make():
+        made, learner = loro.run(known, method, SHORT, 3, recorded(name)[1])
+        return made, agent or learner
+
+    agent = files.result(folder, about, False, make)[1]
+    return files.result_path(folder, name, "clone", 3).with_suffix(".npz"), agent
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """{name: (path, agent)} of a table and a network."""
+    folder = tmp_path_factory.mktemp("kept")
+    return {name: keep(folder, name) for name in ("FrozenLake-v1", "CartPole-v1")}
+
+
+@pytest.fixture
+def shown(monkeypatch, capsys):
+    """`python watch.py ARGUMENTS`: what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["watch.py", *map(str, arguments)])
+        capsys.readouterr()
+        watch.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+# A kept policy
+
+
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "CartPole-v1"])
+def test_a_kept_policy_values_and_acts_as_the_learner_did(kept, name):
+    path, agent = kept[name]
+    env_name, loaded = watch.load_agent(path)
+    observations = np.concatenate([episode.observations for episode in recorded(name)[1]])
+    np.testing.assert_array_equal(loaded.values(observations), agent.values(observations))
+    np.testing.assert_array_equal(loaded.act(observations), agent.act(observations))
+    assert env_name == name and len(set(agent.act(observations))) > 1
+
+
+def test_a_method_that_learns_nothing_keeps_no_policy(tmp_path, command):
+    command("--env", "FrozenLake-v1", "--method", "llm", "clone", "--evaluations", 12, "--out", tmp_path)
+    assert sorted(path.name for path in (tmp_path / "FrozenLake-v1").iterdir()) == [
+        "clone-0.json", "clone-0.npz", "llm-0.json"
+    ]  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_damaged_policy_is_named_or_whole(kept, data):
+    path, agent = kept[data.draw(st.sampled_from(sorted(kept)))]
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = path.with_name("damaged.npz")
+    flipped = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
+    damaged.write_bytes(data.draw(st.sampled_from([whole[:place], flipped])))
+    try:
+        loaded = watch.load_agent(damaged)[1]
+    except ValueError as error:
+        assert str(error) == f"{damaged} is not a whole policy; run that seed again"
+    else:
+        np.testing.assert_array_equal(loaded.learnt, agent.learnt)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": {}},
+        {"config": None},
+        {"n_actions": 3},
+        {"n_actions": "2"},
+        {"hidden": [10**9]},
+        {"hidden": [8, 4.0]},
+        {"low": [0.0]},
+        {"high": None},
+        {"learnt": np.full(10, np.nan)},
+        {"learnt": np.zeros((2, 2, 2))},
+        {"learnt": np.array([{}], object)},
+        {"about": "[]"},
+    ],
+)
+def test_a_policy_that_does_not_fit_is_refused(kept, tmp_path, change):
+    about, learnt = files.read_policy(kept["CartPole-v1"][0])
+    for name, value in change.items():
+        (about if name in about else about["config"])[name] = value
+    array = change.get("learnt", learnt)
+    np.savez(tmp_path / "odd.npz", about=change.get("about", json.dumps(about, default=str)), learnt=array)
+    with pytest.raises(ValueError, match=r"odd\.npz is not a whole policy"):
+        watch.load_agent(tmp_path / "odd.npz")
+
+
+def test_what_does_not_exist_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"none\.npz"):
+        watch.load_agent(tmp_path / "none.npz")
+
+
+# What a person sees
+
+
+def test_a_policy_plays_new_episodes(kept, shown):
+    path, agent = kept["CartPole-v1"]
+    *lines, mean = shown(path, "--episodes", 3, "--seed", 5).splitlines()
+    env, returns = environment("CartPole-v1").make(), []
+    for seed in (5, 6, 7):
+        observation, end = env.reset(seed=seed)[0], False
+        returns.append(0)
+        while not end:
+            observation, reward, terminated, truncated, _ = env.step(int(agent.values(observation[None]).argmax()))
+            returns[-1], end = returns[-1] + reward, terminated or truncated
+    assert lines == [f"episode {i}: return {each:g}, {each:g} steps" for i, each in enumerate(returns)]
+    assert mean == f"CartPole-v1: 3 episodes by {path}, mean return {np.mean(returns):.2f}".replace("  ", " ")
+
+
+def test_an_llms_episode_is_told_step_by_step(shown):
+    lines = shown(recording("CliffWalking-v1"), "--episode", 2).splitlines()
+    start = lines.index("step 0: You are at row 3, column 0.")
+    assert " ".join(lines[: start - 1]) == " ".join(recorded("CliffWalking-v1")[0]["system"].split())
+    assert lines[start + 1 : start + 5] == [". . . . . . . . . . . ."] * 3 + ["@ C C C C C C C C C C G"]
+    assert lines[start + 5 : start + 9] == ["it says '0'", "action 0, up: reward -1", "", lines[start + 8]]
+    assert lines[start + 8] == "step 1: You are at row 2, column 0." and lines[start + 11][:3] == "@ ."
+    assert lines[-3:-1] == ["terminated, return -13", ""] and max(map(len, lines)) <= 80
+
+
+def test_a_policys_values_stand_beside_the_sentence(kept, shown, tmp_path):
+    agent = table(16, 4, reward_scale=0.5)
+    agent.updates, agent.q[:] = 1, [[0.25, -1, 0.5, 0]] * 16
+    path, _ = keep(tmp_path, "FrozenLake-v1", agent)
+    about, learnt = files.read_policy(path)
+    about["config"]["reward_scale"] = 0.5
+    np.savez(path, about=json.dumps(about), learnt=learnt)
+    lines = shown(path, "--episode", 0).splitlines()
+    place = lines.index("it expects 0.50 of left, -2.00 of down, 1.00 of right, 0.00 of up")
+    assert lines[place + 1] == "action 2, right: reward 0"
+
+
+def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
+    header, episodes = recorded("CliffWalking-v1")
+    bad = episodes[0]._replace(replies=["\x1b[2J\nup"] + ["x"] * 12)
+    header = {"format": "loro-rollouts-1", "env": "CliffWalking-v1", "rules": "a\x1b[2Jb", "model": "c\x1b[2Jd"}
+    path = write_lines(tmp_path / "kept.jsonl", header, record_of(bad))
+    told = shown(path, "--episode", 0)
+    assert "\x1b" not in told and "a [2Jb" in told and "by c [2Jd" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|Not a directory")],
+)
+def test_what_cannot_be_shown_is_named(shown, arguments, problem):
+    with pytest.raises((ValueError, OSError), match=problem):
+        shown(recording("CliffWalking-v1"), *arguments)
+
+
+def test_pictures_show_each_step(shown, tmp_path):
+    pillow = pytest.importorskip("PIL.Image", reason="without Pillow: pip install pillow")
+    pytest.importorskip("pygame", reason="without pygame: pip install 'gymnasium[classic-control]'")
+    shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
+    with pillow.open(tmp_path / "a.gif") as picture:
+        assert picture.format == "GIF" and picture.n_frames == 14
+
+
+@pytest.mark.parametrize("missing", ["PIL", "pygame"])
+def test_without_what_draws_one_line_says_what_to_install(shown, tmp_path, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ValueError, match="pip install pillow"):
+        shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_episode_without_a_seed_is_not_drawn(shown, tmp_path):
+    episode = recorded("CliffWalking-v1")[1][0]._replace(seed=None)
+    header = {"format": "loro-rollouts-1", "env": "CliffWalking-v1"}
+    path = write_lines(tmp_path / "kept.jsonl", header, record_of(episode))
+    with pytest.raises(ValueError, match="seed"):
+        shown(path, "--pictures", tmp_path / "a.gif")
+
+
+# An environment of one's own
+
+MODULE = '''
+import gymnasium as gym
+from envs_text import Environment
+
+
+def taxi(name):
+    return Environment(
+        make=lambda **options: gym.make(name, **options),
+        rules="You drive a taxi.",
+        describe=lambda s: f"Taxi at {s}.",
+        actions=("south", "north", "east", "west", "pick up", "drop off"),
+        evaluations=12, random_return=-784.0, best_return=None, reward_scale=0.05,
+    )
+
+
+ENVIRONMENTS = {"Taxi-v4": taxi, "FrozenLake-v1": taxi}
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module of one's own in the working directory."""
+    (tmp_path / "my_games.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sys.modules.pop("my_games", None)
+
+
+def test_ones_own_environment_is_run_and_watched(module, tmp_path, command, shown):
+    out = command("--env", "my_games:Taxi-v4", "--method", "online", "--evaluations", 2).out
+    assert "Each run is kept in results/my_games-Taxi-v4." in out
+    path = tmp_path / "results/my_games-Taxi-v4/online-0.npz"
+    assert json.loads(path.with_suffix(".json").read_text())["env"] == "my_games:Taxi-v4"
+    with pytest.raises(ValueError, match="give --env my_games:Taxi-v4, if its module may be imported"):
+        shown(path)
+    assert "Taxi at " in shown(path, "--env", "my_games:Taxi-v4", "--episode", 0)
+    assert files.read_results(tmp_path / "results")[0]["env"] == "my_games:Taxi-v4"
+
+
+def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
+    path = write_lines(tmp_path / "bad.jsonl", {"format": "loro-rollouts-1", "env": "my_games:Taxi-v4"}, {})
+    with pytest.raises(ValueError, match="may be imported"):
+        shown(path)
+    assert "my_games" not in sys.modules
+
+
+def test_a_name_of_ones_own_does_not_hide_the_projects(module):
+    assert find_environment("my_games:FrozenLake-v1").rules.startswith("You drive a taxi. Answer")
+    assert find_environment("FrozenLake-v1").rules.startswith("You are crossing")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("my_games:Nonsense-v0", "choose one of Taxi-v4, FrozenLake-v1, or your own MODULE:NAME"),
+        ("no_such_module:Taxi-v4", "no_such_module is no module with ENVIRONMENTS: No module named"),
+        ("json:Taxi-v4", "json is no module with ENVIRONMENTS"),
+        ("..x:Taxi-v4", "no module"),
+    ],
+)
+def test_what_is_wrong_with_ones_own_name_is_said(module, name, problem):
+    with pytest.raises(ValueError, match=problem):
+        find_environment(name)
+
+
+def test_a_module_that_does_not_compile_is_named(module, tmp_path):
+    (tmp_path / "my_broken.py").write_text("def")
+    with pytest.raises(ValueError, match="my_broken is no module"):
+        find_environment("my_broken:X-v0")
