@@ -55,7 +55,7 @@ def act(agent, epsilon, rng, observation):
     """An epsilon-greedy action: at random with probability epsilon, else the agent's best."""
     if rng.random() < epsilon:
         return int(rng.integers(agent.n_actions))
-    return int(agent.act(np.asarray(observation)[None])[0])
+    return int(agent.values(np.asarray(observation)[None]).argmax())
 
 
 def evaluate(agent, envs):
@@ -63,7 +63,8 @@ def evaluate(agent, envs):
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
-        for i, action in zip(list(playing), agent.act(np.array([observations[i] for i in playing]))):
+        values = agent.values(np.array([observations[i] for i in playing]))
+        for i, action in zip(list(playing), values.argmax(1)):
             observations[i], reward, terminated, truncated, _ = envs[i].step(int(action))
             total += float(reward)
             if terminated or truncated:

@@ -23,6 +23,7 @@ import agents
 import collect
 import episodes
 import files
+import report
 import terminal
 from agents.replay import ReplayBuffer
 from agents.teacher import Teacher
@@ -165,6 +166,8 @@ def main():
     made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}
     code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of["code"] = files.code_checksum(run, episodes, *code)
+    if options.figure:
+        files.check_writable(options.figure)
     plan = []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings, settings.llm_episodes)
@@ -185,6 +188,8 @@ def main():
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)
     terminal.show(environment, results)
+    if options.figure:
+        report.save(report.group([{"folder": "", **each} for each, _ in results], options.method), options.figure)
     print(f"\nEach run is kept in {options.out / files.file_name(options.env)}.")
 
 

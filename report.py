@@ -95,11 +95,19 @@ def draw(rows):
     return figure
 
 
+def save(rows, path):
+    """Draws the figure into the file at the Path `path`, or says what it lacks."""
+    try:
+        draw(rows).savefig(path, dpi=150)
+    except ImportError:
+        print("no figure, for want of matplotlib; pip install matplotlib", file=sys.stderr)
+
+
 def main():
     parser = terminal.Parser(prog="report.py", description="A table and a figure of what loro.py has found.")
     parser.add_argument("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the figure into this file: .png, .svg, .pdf")
+    parser.add_argument("--figure", type=terminal.figure, metavar="FILE", help="draw it into this .png, .svg or .pdf")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="put all results into one file, to be read like them")
     options = parser.parse_args()
     results = [result for place in options.places for result in files.read_results(place)]
@@ -111,10 +119,7 @@ def main():
         files.pack(results, options.pack)
     print("".join(f"{terminal.printable(line)}\n" for line in table(rows)), end="")  # at once: `| head` ends no figure
     if options.figure:
-        try:
-            draw(rows).savefig(options.figure, dpi=150)
-        except ImportError:
-            print("report.py: no figure, for want of matplotlib; pip install matplotlib", file=sys.stderr)
+        save(rows, options.figure)
     for seed in sorted({seed for row in rows.values() for seed in row["seeds"]}):
         lacking = "; ".join(f"{env} {name}" for (env, name), row in rows.items() if seed not in row["seeds"])
         if lacking:

@@ -75,6 +75,13 @@ def number(kind, least, most=1_000_000, or_none=False):
     return parse
 
 
+def figure(text):
+    """The type of an option that takes the path of a figure that matplotlib can write."""
+    if Path(text).suffix not in (".png", ".svg", ".pdf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no .png, .svg or .pdf")
+    return Path(text)
+
+
 def json_object(text):
     return parse_json(text.encode())
 
@@ -122,6 +129,7 @@ def parse(methods, settings, asking, arguments=None):
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
     add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
     add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
+    add("--figure", type=figure, metavar="FILE", help="draw the curves into this .png, .svg or .pdf")
     add("--resume", action="store_true", help="skip the runs whose results are there")
     add("--rollouts", type=Path, help="file of the LLM's episodes (rollouts/ENV.jsonl)")
     add("--reasoning", action="store_true", help="tell the LLM to think before it answers")
@@ -161,7 +169,8 @@ def table(returns, best_return, columns=80):
 
 def arrows(environment, agent):
     """The lines of a map: at each walkable cell of a grid world the arrow of the action that `agent` takes there."""
-    marks = iter(ARROWS[environment.actions[a]] for a in agent.act(np.arange(sum(map(len, environment.grid)))))
+    best = agent.values(np.arange(sum(map(len, environment.grid)))).argmax(1)
+    marks = iter(ARROWS[environment.actions[a]] for a in best)
     cells = [[(cell, next(marks)) for cell in row] for row in environment.grid]
     return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in cells]
 

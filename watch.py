@@ -8,6 +8,7 @@ import io
 import shutil
 import signal
 import textwrap
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ import files
 import terminal
 from agents import DQN, QTable
 from envs_text import ENVIRONMENTS, find_environment
-from episodes import play, read_rollouts
+from episodes import act, play, read_rollouts
 
 EXTRAS = "pillow 'gymnasium[classic-control,toy-text]'"
 
@@ -30,8 +31,8 @@ EXTRAS = "pillow 'gymnasium[classic-control,toy-text]'"
 def load_agent(path):
     """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
 
-    agent.act(observations) gives actions (n,), agent.values(observations) what it expects of each, (n, actions): the
-    discounted return times the environment's reward_scale. Raises ValueError, OSError if it cannot be read.
+    agent.values(observations), (n, actions), is what it expects of each action, and by which it acts: the discounted
+    return times the environment's reward_scale. Raises ValueError, OSError if it cannot be read.
     """
     about, learnt = files.read_policy(Path(path))
     try:
@@ -123,7 +124,7 @@ def main():
         rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
     else:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
-        shown = [play(env, lambda observation: agent.act(np.asarray(observation)[None])[0], seed) for seed in seeds]
+        shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
         rules, by = environment.rules, options.file
     if chosen >= len(shown):
         raise ValueError(f"{options.file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")

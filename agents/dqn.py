@@ -25,9 +25,6 @@ class DQN:
     def values(self, observations):
         return self.acting.forward(self.scaled(observations))[0]
 
-    def act(self, observations):
-        return self.values(observations).argmax(1)
-
     def update(self, batch, alpha=0.0, td=1.0, step=0):
         """A step of Adam on the mean loss of a Batch, then both averages move. The learning rate falls with the
         learner's own steps in the environment, as learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""

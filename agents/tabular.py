@@ -15,9 +15,6 @@ class QTable:
     def values(self, observations):
         return self.q[observations]
 
-    def act(self, observations):
-        return self.values(observations).argmax(1)
-
     def update(self, batch, alpha=0.0, td=1.0, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 

@@ -47,7 +47,7 @@ def test_three_networks_begin_alike_and_are_independent():
 def test_the_acting_network_acts():
     agent, observations = off_centre(), off_centre_batch().observations
     values = agent.acting.forward(agent.scaled(observations))[0]
-    assert agent.act(observations).tolist() == [row.argmax() for row in values]
+    assert agent.values(observations).argmax(1).tolist() == [row.argmax() for row in values]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -115,4 +115,4 @@ def test_the_network_learns_a_small_process_to_its_exact_values():
         agent.update(b)
     for net in agent.online, agent.target, agent.acting:
         np.testing.assert_allclose(net.forward(agent.scaled(states))[0], exact, atol=0.02)
-    assert agent.act(states).tolist() == [1] * n
+    assert agent.values(states).argmax(1).tolist() == [1] * n

@@ -99,7 +99,7 @@ class Echo(gym.Env):
 
 
 def test_an_evaluation_takes_in_each_environment_the_action_for_its_own_observation():
-    echo = SimpleNamespace(act=lambda observations: observations)
+    echo = SimpleNamespace(values=lambda observations: np.eye(6)[observations])
     assert evaluate(echo, [Echo(number) for number in (1, 2, 3, 4, 5)]) == 3.0
 
 

@@ -754,3 +754,17 @@ def test_ctrl_c_ends_the_imports_without_a_traceback(tmp_path):
     process = python(ROOT / "loro.py", "--help", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     out, err = process.communicate()
     assert process.returncode == -signal.SIGINT and out == err == ""
+
+
+def test_a_run_can_be_drawn(tmp_path, command):
+    pytest.importorskip("matplotlib")
+    lake = ["--env", "FrozenLake-v1", "--method", "llm", "random", "--out", tmp_path / "out", "--seeds", 2]
+    command(*lake, "--figure", tmp_path / "new/figure.png")
+    assert (tmp_path / "new/figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("figure", ["figure.xyz", "/dev/null/figure.png"])
+def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure):
+    with pytest.raises((ValueError, OSError), match="figure|/dev/null"):
+        command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", figure)
+    assert not (tmp_path / "out").exists()

@@ -19,14 +19,14 @@ def filled_table(rng, n_states, n_actions, **settings):
 def test_at_first_a_table_prefers_an_action_by_chance_alone():
     agent = table(400, 4)
     assert 0 < np.abs(agent.q).max() <= 1e-6
-    assert np.bincount(agent.act(np.arange(400))).min() > 70
+    assert np.bincount(agent.values(np.arange(400)).argmax(1)).min() > 70
 
 
 @given(seeds)
 def test_a_table_acts_greedily(seed):
     rng = np.random.default_rng(seed)
     agent, states = filled_table(rng, 5, 3), rng.integers(5, size=8)
-    assert agent.act(states).tolist() == [max(range(3), key=lambda a: agent.q[s, a]) for s in states]
+    assert agent.values(states).argmax(1).tolist() == [max(range(3), key=lambda a: agent.q[s, a]) for s in states]
 
 
 @given(seeds, st.integers(1, 32), st.floats(0.01, 1))
@@ -80,7 +80,7 @@ def test_a_table_reaches_the_optimum_of_value_iteration(name, advantage_learning
     for _ in range(600):
         agent.update(b)
     np.testing.assert_allclose(agent.q.max(1), optimum.max(1), atol=1e-4)
-    assert (optimum[range(len(optimum)), agent.act(np.arange(len(optimum)))] > optimum.max(1) - 1e-3).all()
+    assert (optimum[range(len(optimum)), agent.values(np.arange(len(optimum))).argmax(1)] > optimum.max(1) - 1e-3).all()
     if advantage_learning:  # lesser actions look worse than they are
         assert (agent.q < optimum + 1e-4).all()
         assert np.ptp(agent.q, 1).mean() > 1.1 * np.ptp(optimum, 1).mean()

@@ -61,8 +61,8 @@ def test_a_kept_policy_values_and_acts_as_the_learner_did(kept, name):
     env_name, loaded = watch.load_agent(path)
     observations = np.concatenate([episode.observations for episode in recorded(name)[1]])
     np.testing.assert_array_equal(loaded.values(observations), agent.values(observations))
-    np.testing.assert_array_equal(loaded.act(observations), agent.act(observations))
-    assert env_name == name and len(set(agent.act(observations))) > 1
+    np.testing.assert_array_equal(loaded.learnt, agent.learnt)
+    assert env_name == name and len(set(agent.values(observations).argmax(1))) > 1
 
 
 def test_a_method_that_learns_nothing_keeps_no_policy(tmp_path, command):
@@ -171,7 +171,7 @@ def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
-    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|Not a directory")],
+    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|directory")],
 )
 def test_what_cannot_be_shown_is_named(shown, arguments, problem):
     with pytest.raises((ValueError, OSError), match=problem):
