@@ -142,10 +142,10 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
 def news(player):
     """What a person wants to know while it plays, the most important first."""
     client, said = player.client, f"{player.invalid_replies:,} of {player.replies:,} replies invalid"
-    if client.slowest > 10:
-        said += f", waiting for {client.slowest:.0f} s"
     if client.problem:
         said += f", asking again: it {client.problem}"
+    elif client.slowest > 10:
+        said += f", waiting for {client.slowest:.0f} s"
     if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
         said += f", such as {player.invalid!r:.100}"
     return said

@@ -430,10 +430,10 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "0 of 0 replies invalid"
         one.choose(START)
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
-        one.client.problem = "answers 503: Loading model"
         one.client.waiting[0] = time.monotonic() - 42.2
-        told = "2 of 2 replies invalid, waiting for 42 s, asking again: it answers 503: Loading model, such as 'hm'"
-        assert collect.news(one) == told
+        assert collect.news(one) == "2 of 2 replies invalid, waiting for 42 s, such as 'hm'"
+        one.client.problem = "answers 503: Loading model"
+        assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 
 
 def test_what_a_server_does_not_count_is_unknown(tmp_path):

@@ -765,6 +765,6 @@ def test_a_run_can_be_drawn(tmp_path, command):
 
 @pytest.mark.parametrize("figure", ["figure.xyz", "/dev/null/figure.png"])
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure):
-    with pytest.raises((ValueError, OSError), match="figure|/dev/null"):
+    with pytest.raises((ValueError, OSError), match=r"figure|/dev/null"):
         command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", figure)
     assert not (tmp_path / "out").exists()

