@@ -4,8 +4,7 @@
     2. pretrain    repeat: update Q on a batch from D
     3. fine-tune   repeat: act epsilon-greedily, add the transition to D, update Q on a batch from D
 
-`run` is these three phases, for every method: a method is a row of METHODS. `main` is the command line.
-"""
+`run` is these three phases, for every method: a method is a row of METHODS. `main` is the command line."""
 
 import os
 import signal
@@ -91,8 +90,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
     Returns ({"returns": a float an evaluation, "trust": the same, or None where the method knows none}, the agent).
-    Raises ValueError if episodes or evaluations are too few.
-    """
+    Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
@@ -166,8 +164,6 @@ def main():
     made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}
     code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
     made_of["code"] = files.code_checksum(run, episodes, *code)
-    if options.figure:
-        files.check_writable(options.figure)
     plan = []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings, settings.llm_episodes)

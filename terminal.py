@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import parse_json
+from files import check_writable, parse_json
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -76,9 +76,10 @@ def number(kind, least, most=1_000_000, or_none=False):
 
 
 def figure(text):
-    """The type of an option that takes the path of a figure that matplotlib can write."""
+    """The type of an option that takes the path of a figure that can be written."""
     if Path(text).suffix not in (".png", ".svg", ".pdf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no .png, .svg or .pdf")
+    check_writable(Path(text))
     return Path(text)
 
 
