@@ -57,6 +57,7 @@ def test_a_server_names_its_models():
     ("message", "answer"),
     [
         ({"content": [{"type": "thinking", "thinking": "3?"}, {"type": "text", "text": "1"}, {"type": "text"}]}, "1"),
+        ({"content": [{"type": "reasoning", "text": "3?"}, {"type": "text", "text": "1"}]}, "1"),
         ({"content": [{"type": "text", "text": "Action: "}, "odd", {"type": "text", "text": "1"}]}, "Action: 1"),
         ({"content": "1", "reasoning_content": "3"}, "1"),
         ({"content": None, "reasoning_content": "So Action: 1"}, REASONING_ALONE + "So Action: 1"),

@@ -1,11 +1,12 @@
 """Policies that were kept, what a person sees of them and of recorded episodes, and environments of one's own."""
 
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
-from helpers import SETTINGS, environment, recorded, recording, table, write_lines
+from helpers import ROOT, SETTINGS, environment, recorded, recording, table, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,23 +203,8 @@ def test_an_episode_without_a_seed_is_not_drawn():
 
 # An environment of one's own
 
-MODULE = '''
-import gymnasium as gym
-from envs_text import Environment
-
-
-def taxi(name):
-    return Environment(
-        make=lambda **options: gym.make(name, **options),
-        rules="You drive a taxi.",
-        describe=lambda s: f"Taxi at {s}.",
-        actions=("south", "north", "east", "west", "pick up", "drop off"),
-        evaluations=12, random_return=-784.0, best_return=None, reward_scale=0.05,
-    )
-
-
-ENVIRONMENTS = {"Taxi-v4": taxi, "FrozenLake-v1": taxi}
-'''
+(MODULE,) = re.findall(r"```python\n(import gymnasium.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+MODULE += 'ENVIRONMENTS["FrozenLake-v1"] = taxi\n'
 
 
 @pytest.fixture
@@ -237,7 +223,7 @@ def test_ones_own_environment_is_run_and_watched(module, tmp_path, command, show
     assert json.loads(path.with_suffix(".json").read_text())["env"] == "my_games:Taxi-v4"
     with pytest.raises(ValueError, match="give --env my_games:Taxi-v4, if its module may be imported"):
         shown(path)
-    assert "Taxi at " in shown(path, "--env", "my_games:Taxi-v4", "--episode", 0)
+    assert "You are at row " in shown(path, "--env", "my_games:Taxi-v4", "--episode", 0)
     assert files.read_results(tmp_path / "results")[0]["env"] == "my_games:Taxi-v4"
 
 
@@ -249,7 +235,7 @@ def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
 
 
 def test_a_name_of_ones_own_does_not_hide_the_projects(module):
-    assert find_environment("my_games:FrozenLake-v1").rules.startswith("You drive a taxi. Answer")
+    assert find_environment("my_games:FrozenLake-v1").rules.startswith("You are driving a taxi")
     assert find_environment("FrozenLake-v1").rules.startswith("You are crossing")
 
 
@@ -271,3 +257,35 @@ def test_a_module_that_does_not_compile_is_named(module, tmp_path):
     (tmp_path / "my_broken.py").write_text("def")
     with pytest.raises(ValueError, match="my_broken is no module"):
         find_environment("my_broken:X-v0")
+
+
+# What README and the data card say in Python
+
+
+def blocks(name):
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+def test_readmes_lines_load_a_policy(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    command("--env", "FrozenLake-v1", "--method", "loro-plus", "--evaluations", 12)
+    known = {"observations": np.array([0, 4, 14])}
+    exec(next(block for block in blocks("README.md") if "load_agent" in block), known)
+    assert known["env_name"] == "FrozenLake-v1" and known["actions"].tolist()[:2] == [0, 0]
+
+
+def test_the_data_cards_lines_write_demonstrations(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    exec(blocks("rollouts/README.md")[0], {"policy": lambda observation: 0})
+    out = command("--env", "FrozenLake-v1", "--rollouts", "mine.jsonl", "--method", "llm").out
+    assert "10 episodes by me, mean return 0.00 (mine.jsonl)" in out
+
+
+def test_a_random_policy_gives_what_a_description_needs():
+    from benchmarks.measure import measure
+
+    found = measure(environment("CartPole-v1"), 50)
+    assert found["random_return"] == pytest.approx(22.4, abs=4) and found["reward_scale"] == 0.2
+    assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
+    assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
+    assert measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)

@@ -1,0 +1,83 @@
+"""Recorded episodes as a Minari dataset, and back: observations, actions, rewards, ends, seeds and replies are kept.
+
+    python benchmarks/minari_files.py export rollouts/FrozenLake-v1.jsonl frozenlake/claude-v0
+    python benchmarks/minari_files.py import frozenlake/claude-v0 lake.jsonl --env FrozenLake-v1
+
+It needs `pip install 'minari[hdf5]'`. Minari keeps its datasets under ~/.minari, or MINARI_DATASETS_PATH.
+"""
+
+import argparse
+import json
+import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import terminal
+from envs_text import find_environment
+from episodes import Episode, episode_of, read_rollouts, record_of, write_rollouts
+from files import check_writable
+from watch import recorded_of
+
+
+def to_minari(path, dataset_id):
+    """Makes the Minari dataset called `dataset_id` of a rollout file; its header is the dataset's description."""
+    import minari
+    from minari.data_collector import EpisodeBuffer
+
+    env_name = recorded_of(path)
+    env = find_environment(env_name).make()
+    header, episodes = read_rollouts(path, env_name, env)
+
+    def buffer(e):
+        ends = np.arange(len(e.actions)) == len(e.actions) - 1
+        said = {"replies": [json.dumps(reply) for reply in [None, *e.replies]]} if e.replies else None
+        columns = e.observations, e.actions, e.rewards, ends & e.terminated, ends & e.truncated
+        return EpisodeBuffer(None, e.seed, None, *map(list, columns), infos=said)
+
+    spaces = {"action_space": env.action_space, "observation_space": env.observation_space}
+    about = {"algorithm_name": str(header.get("model")), "description": json.dumps(header), "data_format": "hdf5"}
+    warnings.filterwarnings("ignore", module="minari")  # It misses the name and address of an author.
+    return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
+
+
+def from_minari(dataset_id, path, env_name):
+    """Writes the rollout file `path` from a Minari dataset of the environment called `env_name`."""
+    import minari
+
+    dataset, env = minari.load_dataset(dataset_id), find_environment(env_name).make()
+    seeds = [about.get("seed") for about in dataset.storage.get_episode_metadata(dataset.episode_indices)]
+    episodes = []
+    for each, seed in zip(dataset.iterate_episodes(), seeds):
+        replies = [json.loads(text) for text in (each.infos or {}).get("replies", [])][1:] or None
+        ends = bool(each.terminations[-1]), bool(each.truncations[-1])
+        episode = Episode(seed, each.observations, each.actions, np.asarray(each.rewards, float), *ends, replies)
+        episodes.append(episode_of(record_of(episode), env))
+    model = dataset.storage.metadata.get("algorithm_name") or dataset_id
+    write_rollouts(path, {"env": env_name, "model": str(model)}, episodes)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Recorded episodes as a Minari dataset, and back.")
+    way = parser.add_subparsers(dest="way", required=True)
+    there, back = way.add_parser("export"), way.add_parser("import")
+    there.add_argument("path", type=Path)
+    there.add_argument("dataset_id")
+    back.add_argument("dataset_id")
+    back.add_argument("path", type=Path)
+    back.add_argument("--env", required=True)
+    options = parser.parse_args()
+    if not (find_spec("minari") and find_spec("h5py")):
+        raise ValueError("it needs Minari; pip install 'minari[hdf5]'")
+    if options.way == "export":
+        to_minari(options.path, options.dataset_id)
+    else:
+        check_writable(options.path)
+        from_minari(options.dataset_id, options.path, options.env)
+
+
+if __name__ == "__main__":
+    terminal.guard(main, "minari_files.py")

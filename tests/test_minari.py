@@ -1,0 +1,63 @@
+"""Recorded episodes as a Minari dataset, and back, with real Minari."""
+
+import numpy as np
+import pytest
+from helpers import SHIPPED, environment, recorded, recording
+
+from episodes import read_rollouts, write_rollouts
+
+minari = pytest.importorskip("minari", reason="without Minari: pip install 'minari[hdf5]'")
+pytest.importorskip("h5py", reason="without h5py: pip install 'minari[hdf5]'")
+
+from benchmarks.minari_files import from_minari, to_minari  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    return tmp_path
+
+
+def same(one, other):
+    assert len(one) == len(other) > 0
+    for x, y in zip(one, other):
+        for name, a, b in zip(x._fields, x, y):
+            if isinstance(a, np.ndarray):
+                assert a.dtype == b.dtype, name
+                np.testing.assert_array_equal(a, b)
+            else:
+                assert a == b and type(a) is type(b), name
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_nothing_is_lost_on_the_way_there_and_back(folder, name):
+    dataset = to_minari(recording(name), "kept/claude-v0")
+    from_minari("kept/claude-v0", folder / "back.jsonl", name)
+    header, episodes = read_rollouts(folder / "back.jsonl", name, environment(name).make())
+    same(recorded(name)[1], episodes)
+    assert header["model"] == "Claude" and dataset.total_steps == sum(len(each.actions) for each in episodes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": None},
+        {"replies": None},
+        {"replies": [["0", "Action: 1 \u2190"]] * 13},
+        {"terminated": False, "truncated": True},
+    ],
+)
+def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
+    _, episodes = recorded("CliffWalking-v1")
+    odd = [episode._replace(**change) for episode in episodes[:2]]
+    write_rollouts(folder / "odd.jsonl", {"env": "CliffWalking-v1", "model": None}, odd)
+    to_minari(folder / "odd.jsonl", "odd-v0")
+    from_minari("odd-v0", folder / "back.jsonl", "CliffWalking-v1")
+    same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
+
+
+def test_a_dataset_of_another_environment_is_refused(folder):
+    to_minari(recording("CartPole-v1"), "kept/claude-v0")
+    with pytest.raises(ValueError, match="observations"):
+        from_minari("kept/claude-v0", folder / "back.jsonl", "FrozenLake-v1")
+    assert not (folder / "back.jsonl").exists()
