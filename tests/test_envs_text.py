@@ -219,7 +219,8 @@ def test_what_a_model_means(reply, action):
     "Action: 2 or 3", "Action: 2?", "3, 2", "2 m to the right", "0.31 m", "2 down", "1. Go left\n2. Go up",
     "Go left, up", "Either go left", "Action: 2 [cut off]", "2 [cut off]", "[THINK]2",
     "<|channel|>analysis<|message|>Action: 2", "(It answers nothing, but thinks:)\n2",
-    "Actions: 0 = left, 1 = down", "Action: left = 1",
+    "Actions: 0 = left, 1 = down", "Action: left = 1", "<think>So, Action: 2", "[THINK]Action: 2",
+    "2\nBecause [cut off]",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE) is None

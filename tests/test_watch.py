@@ -101,7 +101,7 @@ def test_a_damaged_policy_is_named_or_whole(kept, data):
         {"hidden": [8, 4.0]},
         {"low": [0.0]},
         {"high": None},
-        {"learnt": np.full(10, np.nan)},
+        {"learnt": np.full(86, np.nan)},
         {"learnt": np.zeros((2, 2, 2))},
         {"learnt": np.array([{}], object)},
         {"about": "[]"},
