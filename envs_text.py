@@ -18,17 +18,17 @@ import numpy as np
 from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
-# How a reply is read, as regular expressions: thought, that it is over, and what a template leaves at the end;
+# How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.
 THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
-# a mark before an action, and what stands before that if it is not meant; what surrounds an action; a list; fillers.
+# Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
 MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
 OPENING = r"[\s\"'*_`(\[<]*"
 END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(]|because\b|since\b))"
-LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"
 FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
+LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"  # of points, each with its number: no answer
 ANSWER = "Answer with the number of one action."
 REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action: <number>`."
 
@@ -173,6 +173,7 @@ ENVIRONMENTS = {
 
 
 def own_environments(module):
+    """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises ValueError without them."""
     sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module).ENVIRONMENTS
@@ -185,7 +186,7 @@ def own_environments(module):
 def find_environment(name, reasoning=False):
     """The `Environment` called `name`; its rules ask for an action alone, or for reasoning first.
 
-    MODULE:NAME is the NAME of a module's own ENVIRONMENTS; it is imported, from the working directory or the path.
+    MODULE:NAME is the NAME of a module's own ENVIRONMENTS.
     Raises ValueError, saying what there is, if it has no description.
     """
     module, _, own = name.rpartition(":")

@@ -93,14 +93,27 @@ def write_rollouts(path, header, episodes):
     write_whole(path, "".join(lines).encode())
 
 
+def lines_of(path):
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+    return path.read_bytes().rstrip().splitlines()
+
+
+def recorded_environment(path):
+    """The name of the environment of the rollout file at the Path `path`. Raises ValueError if it names none."""
+    header = b"".join(lines_of(path)[:1])
+    try:
+        return str(parse_json(header)["env"])
+    except (ValueError, KeyError):
+        raise ValueError(f"{path} line 1: names no environment; it is no rollout file") from None
+
+
 def read_rollouts(path, env_name, env):
     """Reads the Path `path`; returns (header, list of Episode), checked against the gymnasium.Env `env` and its name.
 
     Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
-    lines, found, number = path.read_bytes().rstrip().splitlines(), [], 0
+    lines, found, number = lines_of(path), [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
     try:
         for number, line in enumerate(lines, 1):

@@ -27,7 +27,7 @@ class Asking(NamedTuple):
 
     base_url: str | None = None  # of an OpenAI-compatible server, to /v1 (OPENAI_BASE_URL)
     model: str | None = None  # the name of one of its models
-    api_key_env: str | None = "OPENAI_API_KEY"  # the environment variable that holds the key
+    api_key_env: str = "OPENAI_API_KEY"  # the environment variable that holds the key
     temperature: float = 0.0  # 0 for the likeliest answers
     max_tokens: int = 64  # the longest answer; more for --reasoning (2048) and for a model that thinks by itself
     extra: dict | None = None  # a JSON object, merged into each request
@@ -110,7 +110,7 @@ class ChatClient:
 
     @property
     def _key(self):
-        return os.environ.get(self.asking.api_key_env or "", "").strip()
+        return os.environ.get(self.asking.api_key_env, "").strip()
 
     def _sign(self, request):
         if self._key:

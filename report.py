@@ -107,7 +107,8 @@ def main():
     parser = terminal.Parser(prog="report.py", description="A table and a figure of what loro.py has found.")
     parser.add_argument("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
-    parser.add_argument("--figure", type=terminal.figure, metavar="FILE", help="draw it into this .png, .svg or .pdf")
+    figure = terminal.writable(*terminal.FIGURES)
+    parser.add_argument("--figure", type=figure, metavar="FILE", help="draw the figure into this .png, .svg or .pdf")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="put all results into one file, to be read like them")
     options = parser.parse_args()
     results = [result for place in options.places for result in files.read_results(place)]

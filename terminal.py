@@ -16,6 +16,7 @@ from files import check_writable, parse_json
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
+FIGURES = (".png", ".svg", ".pdf")
 MOST = {"alpha": 1000, "temperature": 10}  # other numbers that are no counts are at most 1
 
 
@@ -75,12 +76,16 @@ def number(kind, least, most=1_000_000, or_none=False):
     return parse
 
 
-def figure(text):
-    """The type of an option that takes the path of a figure that can be written."""
-    if Path(text).suffix not in (".png", ".svg", ".pdf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no .png, .svg or .pdf")
-    check_writable(Path(text))
-    return Path(text)
+def writable(*suffixes):
+    """The type of an option that takes the path of a file to write, with one of those suffixes."""
+
+    def parse(text):
+        if Path(text).suffix not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
+        check_writable(Path(text))
+        return Path(text)
+
+    return parse
 
 
 def json_object(text):
@@ -130,7 +135,7 @@ def parse(methods, settings, asking, arguments=None):
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
     add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
     add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
-    add("--figure", type=figure, metavar="FILE", help="draw the curves into this .png, .svg or .pdf")
+    add("--figure", type=writable(*FIGURES), metavar="FILE", help=f"draw the curves ({', '.join(FIGURES)})")
     add("--resume", action="store_true", help="skip the runs whose results are there")
     add("--rollouts", type=Path, help="file of the LLM's episodes (rollouts/ENV.jsonl)")
     add("--reasoning", action="store_true", help="tell the LLM to think before it answers")

@@ -23,9 +23,9 @@ import files
 import terminal
 from agents import DQN, QTable
 from envs_text import ENVIRONMENTS, find_environment
-from episodes import act, play, read_rollouts
+from episodes import act, play, read_rollouts, recorded_environment
 
-EXTRAS = "pillow 'gymnasium[classic-control,toy-text]'"
+EXTRAS = "pillow pygame"
 
 
 def load_agent(path):
@@ -49,12 +49,6 @@ def load_agent(path):
         return str(about["env"]), agent
     except (KeyError, AttributeError, TypeError, ValueError):
         raise ValueError(f"{path} is not a whole policy; run that seed again") from None
-
-
-def recorded_of(path):
-    """The name of the environment of the recorded episodes at `path`. Raises ValueError, OSError if there is none."""
-    with path.open("rb") as file:
-        return str(files.parse_json(file.readline()).get("env"))
 
 
 def steps(environment, episode, agent):
@@ -109,16 +103,15 @@ def main():
     add("--episodes", type=terminal.number(int, 1), default=20, help="how many a policy plays (%(default)s)")
     add("--seed", type=count, default=0, help="the seed of the first of them (%(default)s)")
     add("--episode", type=count, metavar="N", help="show one alone, step by step; the first is 0")
-    add("--pictures", type=Path, metavar="FILE.gif", help="draw that one, or the first, into this file")
+    picture = terminal.writable(".gif")
+    add("--pictures", type=picture, metavar="FILE.gif", help="draw that one, or the first, into this file")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
     chosen, recorded = options.episode or 0, options.file.suffix == ".jsonl"
-    name, agent = (recorded_of(options.file), None) if recorded else load_agent(options.file)
+    name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
     if name not in ENVIRONMENTS and name != options.env:
         raise ValueError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
-    if options.pictures:
-        files.check_writable(options.pictures)
     if recorded:
         header, shown = read_rollouts(options.file, name, environment.make())
         rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")

@@ -6,7 +6,6 @@ at most 1: for FrozenLake 1, CliffWalking 0.02, CartPole 0.2, MountainCar 0.2, P
 hand.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def measure(environment, n):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What the description of an environment needs, measured.")
+    parser = terminal.Parser(description="What the description of an environment needs, measured.")
     parser.add_argument("env", help="one of the project's, or your own MODULE:NAME")
     parser.add_argument("--episodes", type=terminal.number(int, 1), default=100, help="how many (%(default)s)")
     options = parser.parse_args()

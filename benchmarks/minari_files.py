@@ -1,12 +1,11 @@
 """Recorded episodes as a Minari dataset, and back: observations, actions, rewards, ends, seeds and replies are kept.
 
-    python benchmarks/minari_files.py export rollouts/FrozenLake-v1.jsonl frozenlake/claude-v0
-    python benchmarks/minari_files.py import frozenlake/claude-v0 lake.jsonl --env FrozenLake-v1
+    python benchmarks/minari_files.py rollouts/FrozenLake-v1.jsonl frozenlake/claude-v0
+    python benchmarks/minari_files.py frozenlake/claude-v0 lake.jsonl --env FrozenLake-v1
 
 It needs `pip install 'minari[hdf5]'`. Minari keeps its datasets under ~/.minari, or MINARI_DATASETS_PATH.
 """
 
-import argparse
 import json
 import sys
 import warnings
@@ -18,9 +17,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from envs_text import find_environment
-from episodes import Episode, episode_of, read_rollouts, record_of, write_rollouts
+from episodes import Episode, episode_of, read_rollouts, record_of, recorded_environment, write_rollouts
 from files import check_writable
-from watch import recorded_of
 
 
 def to_minari(path, dataset_id):
@@ -28,7 +26,7 @@ def to_minari(path, dataset_id):
     import minari
     from minari.data_collector import EpisodeBuffer
 
-    env_name = recorded_of(path)
+    env_name = recorded_environment(path)
     env = find_environment(env_name).make()
     header, episodes = read_rollouts(path, env_name, env)
 
@@ -61,22 +59,20 @@ def from_minari(dataset_id, path, env_name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Recorded episodes as a Minari dataset, and back.")
-    way = parser.add_subparsers(dest="way", required=True)
-    there, back = way.add_parser("export"), way.add_parser("import")
-    there.add_argument("path", type=Path)
-    there.add_argument("dataset_id")
-    back.add_argument("dataset_id")
-    back.add_argument("path", type=Path)
-    back.add_argument("--env", required=True)
+    parser = terminal.Parser(description="Recorded episodes as a Minari dataset, and back.")
+    parser.add_argument("source", help="a rollout file, ....jsonl, or the name of a Minari dataset")
+    parser.add_argument("target", help="the other of the two")
+    parser.add_argument("--env", help="whose episodes the dataset holds")
     options = parser.parse_args()
     if not (find_spec("minari") and find_spec("h5py")):
         raise ValueError("it needs Minari; pip install 'minari[hdf5]'")
-    if options.way == "export":
-        to_minari(options.path, options.dataset_id)
+    if options.source.endswith(".jsonl"):
+        to_minari(Path(options.source), options.target)
+    elif options.target.endswith(".jsonl") and options.env:
+        check_writable(Path(options.target))
+        from_minari(options.source, Path(options.target), options.env)
     else:
-        check_writable(options.path)
-        from_minari(options.dataset_id, options.path, options.env)
+        raise ValueError("give a .jsonl file and a dataset, or a dataset, a .jsonl file and --env")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ settings.load_profile("loro")
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """`python loro.py ARGUMENTS`: (what it printed, what it said on stderr). What it refuses is raised."""
+    """`python loro.py ARGUMENTS`: (what it printed, what it said on stderr). What it refuses is raised.
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["loro.py", *map(str, arguments)])
+    program: another module with a `main`."""
+
+    def run(*arguments, program=loro):
+        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
         capsys.readouterr()
-        loro.main()
+        program.main()
         return capsys.readouterr()
 
     return run

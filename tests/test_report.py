@@ -326,7 +326,7 @@ def test_without_matplotlib_the_table_is_there_and_it_says_what_to_install(study
 
 
 @pytest.mark.parametrize(
-    ("figure", "problem"), [("figure.xyz", "is no .png, .svg or .pdf"), ("/dev/null/figure.png", "/dev/null")]
+    ("figure", "problem"), [("figure.xyz", "is no .png or .svg or .pdf"), ("/dev/null/figure.png", "/dev/null")]
 )
 def test_a_figure_that_cannot_be_written_is_refused_at_once(study, tmp_path, show, figure, problem):
     done = show(study, "--figure", tmp_path / figure)

@@ -41,16 +41,9 @@ def kept(tmp_path_factory):
 
 
 @pytest.fixture
-def shown(monkeypatch, capsys):
+def shown(command):
     """`python watch.py ARGUMENTS`: what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["watch.py", *map(str, arguments)])
-        capsys.readouterr()
-        watch.main()
-        return capsys.readouterr().out
-
-    return run
+    return lambda *arguments: command(*arguments, program=watch).out
 
 
 # A kept policy
@@ -172,11 +165,19 @@ def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
-    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|directory")],
+    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|directory"),
+     (["--pictures", "a.png"], "is no .gif")],
 )
 def test_what_cannot_be_shown_is_named(shown, arguments, problem):
     with pytest.raises((ValueError, OSError), match=problem):
         shown(recording("CliffWalking-v1"), *arguments)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "loro-rollouts-1"}'])
+def test_a_file_that_names_no_environment_is_named(shown, tmp_path, text):
+    (tmp_path / "odd.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=r"odd\.jsonl line 1: names no environment"):
+        shown(tmp_path / "odd.jsonl")
 
 
 def test_pictures_show_each_step(shown, tmp_path):
