@@ -17,16 +17,24 @@ from envs_text import ENVIRONMENTS, find_environment
 NODES = 801  # of the grid, along each of its two sides
 
 
+def model(env):
+    """P (S, A, S) and r (S, A) of a gymnasium.Env with the model `P` of Gymnasium's toy texts: the probability of each
+    transition that ends no episode, and the expected reward."""
+    n, m = env.observation_space.n, env.action_space.n
+    P, r = np.zeros((n, m, n)), np.zeros((n, m))
+    for s, actions in env.unwrapped.P.items():
+        for a, outcomes in actions.items():
+            for p, next_s, reward, terminated in outcomes:
+                P[s, a, next_s] += p * (not terminated)
+                r[s, a] += p * reward
+    return P, r
+
+
 def exact(env):
-    """The optimum of a table environment, a gymnasium.Env with the model `P` of Gymnasium's toy texts."""
-    P, values = env.unwrapped.P, np.zeros(env.observation_space.n)
+    """The optimum of a table environment, by as many backups as its step limit allows steps."""
+    (P, r), values = model(env), np.zeros(env.observation_space.n)
     for _ in range(env.spec.max_episode_steps):
-        values = np.array(
-            [
-                max(sum(p * (r + (not end) * values[s2]) for p, s2, r, end in outcomes) for outcomes in P[s].values())
-                for s in P
-            ]
-        )
+        values = (r + P @ values).max(1)
     return env.unwrapped.initial_state_distrib @ values
 
 

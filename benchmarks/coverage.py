@@ -6,7 +6,6 @@ where an optimal action was recorded; the share of d on pairs that were; and max
 See docs/theory.md.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,20 +14,10 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import terminal
+from benchmarks.best import model
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import read_rollouts
-
-
-def model(env):
-    """P (S, A, S) and r (S, A): the transitions that end no episode, and the expected reward, of a toy text."""
-    n, m = env.observation_space.n, env.action_space.n
-    P, r = np.zeros((n, m, n)), np.zeros((n, m))
-    for s, actions in env.unwrapped.P.items():
-        for a, outcomes in actions.items():
-            for p, next_s, reward, terminated in outcomes:
-                P[s, a, next_s] += p * (not terminated)
-                r[s, a] += p * reward
-    return P, r
 
 
 def optimal_play(env, discount=0.99):
@@ -48,25 +37,33 @@ def optimal_play(env, discount=0.99):
     return (visits / visits.sum())[:, None] * policy, optimal
 
 
-def main(folders):
-    print("| environment | recordings | states | with an optimal action | share of d covered | max d / n |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+def coverage(env, episodes):
+    """(states, those of them with an optimal action, share of d, max d / n) of a list of Episode."""
+    d, optimal = optimal_play(env)
+    states = np.concatenate([episode.observations[:-1] for episode in episodes])
+    actions = np.concatenate([episode.actions for episode in episodes])
+    n = np.zeros(d.shape)
+    np.add.at(n, (states, actions), 1 / len(actions))
+    visited, known, played = d.sum(1) > 0, (n > 0) & optimal, d > 0
+    ratio = (d[played] / n[played]).max() if n[played].all() else np.inf
+    return visited.sum(), (known.any(1) & visited).sum(), d[known].sum(), ratio
+
+
+def main():
+    parser = terminal.Parser(description="How much of the optimal play recordings cover, in the grid worlds.")
+    shipped = [ROOT / "rollouts", ROOT / "rollouts/smollm2-135m"]
+    parser.add_argument("folders", nargs="*", type=Path, default=shipped, help="of ENV.jsonl files; the project's own")
+    folders = parser.parse_args().folders
+    print("| environment | recordings | mean return | states | with an optimal action | share of d | max d / n |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in (name for name in ENVIRONMENTS if find_environment(name).grid):
         env = find_environment(name).make()
-        d, optimal = optimal_play(env)
-        visited = d.sum(1) > 0
-        for path in (folder / f"{name}.jsonl" for folder in folders):
-            header, episodes = read_rollouts(path, name, env)
-            n = np.zeros(d.shape)
-            for episode in episodes:
-                np.add.at(n, (episode.observations[:-1], episode.actions), 1 / sum(len(e.actions) for e in episodes))
-            known, played = (n > 0) & optimal, d > 0
-            ratio = (d[played] / n[played]).max() if n[played].all() else np.inf
-            cells = name, header["model"], visited.sum(), (known.any(1) & visited).sum(), f"{d[known].sum():.3f}"
-            print("|", " | ".join(map(str, [*cells, f"{ratio:.1f}"])), "|")
+        for folder in folders:
+            header, episodes = read_rollouts(folder / f"{name}.jsonl", name, env)
+            who, mean = terminal.printable(header.get("model")), np.mean([episode.total for episode in episodes])
+            states, known, share, ratio = coverage(env, episodes)
+            print(f"| {name} | {who} | {mean:,.2f} | {states} | {known} | {share:.3f} | {ratio:.1f} |")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="How much of the optimal play recordings cover, in the grid worlds.")
-    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT / "rollouts", ROOT / "rollouts/smollm2-135m"])
-    main(parser.parse_args().folders)
+    terminal.guard(main, "coverage.py")
