@@ -40,13 +40,18 @@ class Environment(NamedTuple):
     describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
-    random_return: float  # the mean return of a random policy, measured, by which trust is judged
+    random_return: float  # the mean return of a random policy, measured, by which trust is judged,
+    random_std: float  # and the standard deviation of its returns
     best_return: float | None  # the best attainable mean return, by which regret is; None: unknown
-    reward_scale: float  # what learners multiply rewards by, so that one alpha suits every environment
+    reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
     low: tuple[float, ...] | None = None  # of a vector observation: the usual range of each number,
     high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
+
+    def numbers(self):
+        """{field: value} of those that a learner's results depend on."""
+        return {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
 
 
 def frozen_lake(name):
@@ -54,7 +59,7 @@ def frozen_lake(name):
         make=lambda **options: gym.make(name, **options),
         describe=lambda s: f"You are at row {s // 4}, column {s % 4}.",
         actions=("left", "down", "right", "up"),
-        evaluations=150, random_return=0.014, best_return=0.744, reward_scale=1.0,
+        evaluations=150, random_return=0.014, random_std=0.12, best_return=0.744, reward_scale=1.0,
         grid=("SFFF", "FHFH", "FFFH", "HFFG"),
     )
 
@@ -64,7 +69,7 @@ def cliff_walking(name):
         make=lambda **options: gym.make(name, max_episode_steps=200, **options),
         describe=lambda s: f"You are at row {s // 12}, column {s % 12}.",
         actions=("up", "right", "down", "left"),
-        evaluations=200, random_return=-2045.0, best_return=-13.0, reward_scale=0.02,
+        evaluations=200, random_return=-2045.0, random_std=666.0, best_return=-13.0, reward_scale=0.02,
         grid=("............", "............", "............", "SCCCCCCCCCCG"),
     )
 
@@ -86,7 +91,7 @@ def cart_pole(name):
         make=lambda **options: gym.make(name, max_episode_steps=200, **options),
         describe=describe,
         actions=("left", "right"),
-        evaluations=150, random_return=22.4, best_return=200.0, reward_scale=0.15,
+        evaluations=150, random_return=22.4, random_std=11.8, best_return=200.0, reward_scale=0.2,
         low=(-2.4, -3.0, -0.21, -3.0), high=(2.4, 3.0, 0.21, 3.0),
     )
 
@@ -100,7 +105,7 @@ def mountain_car(name):
         make=lambda **options: gym.make(name, **options),
         describe=describe,
         actions=("left", "do not accelerate", "right"),
-        evaluations=300, random_return=-200.0, best_return=-97.7, reward_scale=0.3,
+        evaluations=300, random_return=-200.0, random_std=0.0, best_return=-97.7, reward_scale=0.2,
         low=(-1.2, -0.07), high=(0.6, 0.07),
     )
 
@@ -122,7 +127,7 @@ def pendulum(name):
         describe=describe,
         actions=("torque 2 clockwise", "torque 1 clockwise", "no torque", "torque 1 counter-clockwise",
                  "torque 2 counter-clockwise"),
-        evaluations=200, random_return=-1214.0, best_return=-137.4, reward_scale=0.03,
+        evaluations=200, random_return=-1214.0, random_std=278.0, best_return=-137.4, reward_scale=0.03,
         low=(-1.0, -1.0, -8.0), high=(1.0, 1.0, 8.0),
     )
 
@@ -157,7 +162,7 @@ def pong(name):
         make=make,
         describe=describe,
         actions=("stay", "up", "down"),
-        evaluations=200, random_return=-3.35, best_return=None, reward_scale=0.75,
+        evaluations=200, random_return=-3.35, random_std=0.77, best_return=None, reward_scale=1.0,
         low=(48, 187, 0, 63, 60, 40, -5, -5, -4, -9), high=(201, 189, 206, 65, 200, 207, 5, 5, 4, 9),
     )
 

@@ -39,7 +39,7 @@ class Method(NamedTuple):
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
     pretrain: int = 0  # updates on them
     keep: bool = False  # Do they stay in the replay buffer after that?
-    plus: bool = False  # with what loro-plus adds: the conservative term, llm_share of each batch, and trust
+    plus: bool = False  # with what loro-plus adds: trust, alpha, llm_share and balance
     td: bool = True  # with TD errors in the loss; or imitation alone
     fine_tune: bool = True  # Does the learner play and learn on?
 
@@ -66,6 +66,8 @@ class Settings(NamedTuple):
     pretrain_updates: int | None = None  # updates on those episodes (the method's own number)
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
+    early_updates: int = 8  # updates after each of the learner's first steps; later it is one
+    early_steps: int = 5000  # how many own steps those are
     batch_size: int = 64  # transitions in a batch
     buffer_size: int = 100_000  # transitions in the replay buffer
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
@@ -80,7 +82,8 @@ class Settings(NamedTuple):
     target_rate: float = 0.02  # how far an update moves the target network
     acting_rate: float = 0.005  # how far an update moves the acting network
     alpha: float = 0.5  # loro-plus: weight of the conservative term; it fades after pretraining
-    llm_share: float | None = 0.5  # loro-plus: the LLM's share of each batch; none: drawn evenly
+    llm_share: float = 0.25  # loro-plus: the LLM's share of each batch, at least; 0: drawn evenly
+    balance: float = 0.5  # loro-plus: how far the LLM's rare actions are drawn as often as others; 1: alike
     earned_trust: bool = True  # loro-plus: trust is earned; or else it is always 1
     trust_window: int = 10  # loro-plus: own episodes by which the learner is compared with the LLM
 
@@ -92,6 +95,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     Returns ({"returns": a float an evaluation, "trust": the same, or None where the method knows none}, the agent).
     Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
+    if method.td and not method.plus:
+        settings = settings._replace(alpha=0.0, llm_share=0.0, balance=0.0)
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
@@ -105,27 +110,24 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         policy = partial(episodes.act, agent, 1.0 if method.data == "random" else settings.epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
-    replay = ReplayBuffer(settings.buffer_size, env.observation_space)
-    for transition in episodes.transitions(data):
-        replay.add(*transition, from_llm=True)
+    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data), settings.balance)
     returns = [episode.total for episode in data]
     if not (method.pretrain or method.fine_tune):
         return {"returns": [float(np.mean(returns))] * settings.evaluations, "trust": None}, agent
 
     # 2. Pretrain
     full = [episode.full_return(env.spec.max_episode_steps) for episode in data]
-    teacher = Teacher(full, environment.random_return, settings.trust_window, method.plus and settings.earned_trust)
+    earned = method.plus and settings.earned_trust
+    teacher = Teacher(full, environment.random_return, environment.random_std, settings.trust_window, earned)
     trust = [teacher.trust] * len(data)
-    alpha = settings.alpha if method.plus or not method.td else 0.0
     updates = method.pretrain if settings.pretrain_updates is None else settings.pretrain_updates
     for _ in range(updates if method.pretrain and teacher.trust else 0):
-        agent.update(replay.sample(settings.batch_size, 1.0, draw_rng), alpha * teacher.trust, td=method.td)
+        agent.update(replay.sample(settings.batch_size, 1.0, draw_rng), settings.alpha * teacher.trust, td=method.td)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
     first_epsilon = 1 - method.plus * teacher.trust
-    llm_share = settings.llm_share if method.plus else None
     observation, own_return, step = env.reset()[0], 0.0, 0
     while True:
         progress(f"evaluation {len(returns)} of {settings.evaluations}")
@@ -142,10 +144,10 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
             if terminated or truncated:
                 teacher.watch(own_return)
                 observation, own_return = env.reset()[0], 0.0
-            share = replay.n_llm / len(replay) if llm_share is None else llm_share
-            batch = replay.sample(settings.batch_size, share * teacher.trust, draw_rng)
-            fade = len(data) / len(returns)  # The more it has played, the less it fears what the LLM has not tried.
-            agent.update(batch, alpha * teacher.trust * fade, step=step)
+            share = max(replay.n_llm / len(replay), settings.llm_share * teacher.trust)
+            alpha = settings.alpha * teacher.trust * len(data) / len(returns)  # It fades: what to fear is now known.
+            for _ in range(settings.early_updates if step < settings.early_steps else 1):
+                agent.update(replay.sample(settings.batch_size, share, draw_rng), alpha, step=step)
             step += 1
 
 
@@ -161,9 +163,8 @@ def main():
     options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    made_of = {name: getattr(environment, name) for name in ("random_return", "reward_scale", "low", "high")}
     code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
-    made_of["code"] = files.code_checksum(run, episodes, *code)
+    made_of = environment.numbers() | {"code": files.code_checksum(run, episodes, *code)}
     plan = []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings, settings.llm_episodes)

@@ -32,9 +32,11 @@ runs() {
             continue
         fi
         for method in $methods; do run main "$method"; done
+        [[ -n ${QUICK:-} ]] || run online-more online --early-updates 9 # 5,000 more, as many as loro-plus pretrains
         [[ -z ${QUICK:-} && $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
         run no-conservative-term loro-plus --alpha 0
-        run no-symmetric-sampling loro-plus --llm-share none
+        run no-llm-share loro-plus --llm-share 0
+        run no-balance loro-plus --balance 0
         run no-trust loro-plus --no-earned-trust
         run no-advantage-learning loro-plus --advantage-learning 0
         [[ $env =~ ^(FrozenLake|CliffWalking) ]] || run no-layer-norm loro-plus --no-layer-norm # a table has no layers

@@ -61,12 +61,10 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see --help")
 
 
-def number(kind, least, most=1_000_000, or_none=False):
-    """The type of an option that takes a number of `kind`, int or float, from `least` to `most`, or perhaps "none"."""
+def number(kind, least, most=1_000_000):
+    """The type of an option that takes a number of `kind`, int or float, from `least` to `most`."""
 
     def parse(text):
-        if or_none and text == "none":
-            return None
         with suppress(ValueError):
             if least <= kind(text) <= most:
                 return kind(text)
@@ -105,8 +103,8 @@ def add_fields(parser, title, fields):
             form = {"type": json_object, "metavar": "JSON"}
         elif kind in (int, int | None):
             form = {"type": number(int, 0 if kind == int | None else 1), "metavar": "N"}
-        elif kind in (float, float | None):
-            form = {"type": number(float, 0, MOST.get(name, 1), kind == float | None), "metavar": "X"}
+        elif kind is float:
+            form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
         shown = comments(fields)[name] + ("" if default is None else f" ({default})")
         add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown, **form)
 

@@ -25,13 +25,13 @@ class DQN:
     def values(self, observations):
         return self.acting.forward(self.scaled(observations))[0]
 
-    def update(self, batch, alpha=0.0, td=1.0, step=0):
+    def update(self, batch, alpha=0.0, td=True, step=0):
         """A step of Adam on the mean loss of a Batch, then both averages move. The learning rate falls with the
         learner's own steps in the environment, as learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
         settings = self.settings
         q, cache = self.online.forward(self.scaled(batch.observations))
         next_q, _ = self.target.forward(self.scaled(batch.next_observations))
-        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
+        targets = td_targets(batch, q, next_q, alpha, self.reward_scale, settings.discount, settings.advantage_learning)
         gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
         learning_rate = settings.learning_rate / (1 + step / settings.decay_steps)
         self.adam.step(self.online.backward(gradient, cache), learning_rate)

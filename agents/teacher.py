@@ -10,33 +10,36 @@ import numpy as np
 class Teacher:
     """Whoever played the episodes that a learner starts from. `trust` is from 0 to 1:
 
-        trust = max(0, 2 P(teacher > random) - 1) min(1, 2 P(teacher > learner))
+        trust = max(0, 1 - 20 P(random > teacher)) * min(1, 2 P(teacher > learner))
 
-    P(a > b) is how surely the mean return of a is above that of b. The learner counts as random until it has played: so
-    a good teacher is followed at once, and dropped, like a bad one, when the learner clearly outdoes it. A random one
-    gets 0 in half of all cases, and 0.25 on average.
+    P(a > b) is how surely the mean return of a is above that of b. A teacher must be better than random beyond doubt:
+    of those that are not, about one in twenty is followed. A good one is dropped once the learner clearly outdoes it.
 
-    returns: of the teacher's episodes (none: trust is 0). random_return: the mean of a random policy. window: how many
-    of the learner's last episodes count. earned: False leaves trust at 1."""
+    returns: of the teacher's episodes (none: trust is 0). random_return, random_std: the mean of a random policy's
+    returns, and their standard deviation. window: how many of the learner's last episodes count; until it has played
+    them, it counts as random. earned: False leaves trust at 1."""
 
-    def __init__(self, returns, random_return, window, earned=True):
-        self.returns, self.random_return, self.earned = returns, random_return, earned
+    def __init__(self, returns, random_return, random_std, window, earned=True):
+        self.returns, self.random_return, self.random_std, self.earned = returns, random_return, random_std, earned
         self.learner_returns = deque([random_return] * window, maxlen=window)
-        self.judge()
+        self.watch(random_return)
 
     def watch(self, own_return):
+        """Judges anew, after an episode of the learner with that return."""
         self.learner_returns.append(own_return)
-        self.judge()
-
-    def judge(self):
         self.trust = 1.0 if self.returns else 0.0
         if self.earned and self.returns:
-            beats_random = 2 * probability_above(self.returns, [self.random_return]) - 1
+            below_random = 1 - probability_above(self.returns, [self.random_return], self.random_std)
             not_outdone = 2 * probability_above(self.returns, self.learner_returns)
-            self.trust = max(0.0, beats_random) * min(1.0, not_outdone)
+            self.trust = max(0.0, 1 - 20 * below_random) * min(1.0, not_outdone)
 
 
-def probability_above(a, b):
-    """P(a > b) = Phi((mean(a) - mean(b)) / standard error): Welch 1947, taken as normal. One number counts as exact."""
-    errors = [np.std(x, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else 0.0 for x in (a, b)]
-    return NormalDist(np.mean(b), max(math.hypot(*errors), 1e-9)).cdf(np.mean(a))
+def probability_above(a, b, least_std=0.0):
+    """P(a > b) = F(t), t = (mean(a) - mean(b)) / standard error, F Student's distribution with n_a + n_b - 2 degrees of
+    freedom, by the approximation of Wallace 1959. One number counts as exact. A few returns of the rare kind that all
+    but agree would look too sure: the standard deviation of a is taken to be `least_std` at least."""
+    stds = [np.std(x, ddof=1) if len(x) > 1 else 0.0 for x in (a, b)]
+    error = math.hypot(max(stds[0], least_std) / math.sqrt(len(a)), stds[1] / math.sqrt(len(b)))
+    t, n = (np.mean(a) - np.mean(b)) / max(error, 1e-9), max(1, len(a) + len(b) - 2)
+    z = (8 * n + 1) / (8 * n + 3) * math.sqrt(n * math.log1p(t * t / n))
+    return NormalDist().cdf(math.copysign(z, t))

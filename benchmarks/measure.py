@@ -24,7 +24,8 @@ def measure(environment, n):
     episodes = [play(env, lambda observation: rng.integers(env.action_space.n), seed) for seed in range(n)]
     rewards = np.concatenate([episode.rewards for episode in episodes])
     scale = min(1, 0.2 / max(abs(rewards).mean(), 1e-9))
-    found = {"random_return": np.mean([episode.total for episode in episodes]), "reward_scale": scale}
+    returns = [episode.total for episode in episodes]
+    found = {"random_return": np.mean(returns), "random_std": np.std(returns, ddof=1), "reward_scale": scale}
     observations = np.concatenate([episode.observations for episode in episodes])
     if observations.ndim > 1:
         own_bounds = env.observation_space.low, env.observation_space.high

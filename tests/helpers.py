@@ -135,7 +135,7 @@ class Doubling(gym.Env):
 
 def doubling(returns, seeds=None):
     """A world whose episodes pay 7 at best, but the LLM's, of one step, these `returns`. seeds: see Doubling."""
-    facts = {"evaluations": 20, "random_return": 0.0, "best_return": 7.0, "reward_scale": 0.1}
+    facts = {"evaluations": 20, "random_return": 0.0, "random_std": 0.0, "best_return": 7.0, "reward_scale": 0.1}
     toy = Environment(partial(Doubling, 3, seeds=seeds), str, ("even", "odd"), **facts)
     steps = np.array([0, 1]), np.array([0])
     return toy, [Episode(None, *steps, np.array([r]), terminated=True, truncated=False) for r in returns]

@@ -57,11 +57,11 @@ def test_the_target_network_values_what_comes_next_and_the_online_network_knows_
     agent, twin, b = off_centre(seed, **settings), off_centre(seed, **settings), off_centre_batch(seed)
     q, _ = agent.online.forward(agent.scaled(b.observations))
     next_q, _ = agent.target.forward(agent.scaled(b.next_observations))
-    targets = td_targets(b, q, next_q, 1.0, **settings)
+    targets = td_targets(b, q, next_q, 0.5, 1.0, **settings)
     agent.update(b, 0.5)
     twin.update(b._replace(rewards=targets, terminated=np.ones(64, bool)), 0.5)
     np.testing.assert_allclose(agent.adam.m, twin.adam.m, atol=1e-6)
-    assert not np.allclose(targets, td_targets(b, q, next_q, 1.0, 0.9, 0.0))
+    assert not np.allclose(targets, td_targets(b, q, next_q, 0.5, 1.0, 0.9, 0.0))
 
 
 @given(st.floats(0.001, 1), st.floats(0.001, 1))

@@ -21,10 +21,16 @@ def transition(number):
 
 def buffer(capacity, n_llm, added):
     """A buffer that was given transitions 0, 1, ...: first n_llm of the LLM's, then `added` of the learner's own."""
-    replay = ReplayBuffer(capacity, PLANE)
-    for number in range(n_llm + added):
-        replay.add(*transition(number), from_llm=number < n_llm)
+    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)))
+    for number in range(n_llm, n_llm + added):
+        replay.add(*transition(number))
     return replay
+
+
+def with_actions(actions, balance):
+    """A buffer that holds one transition of the LLM for each of `actions`, recognised by its reward, 0, 1, ..."""
+    llm = [(np.zeros(2), action, number, np.zeros(2), False) for number, action in enumerate(actions)]
+    return ReplayBuffer(len(llm) + 1, PLANE, llm, balance)
 
 
 def assert_unaltered(drawn, llm):
@@ -36,24 +42,15 @@ def assert_unaltered(drawn, llm):
 
 
 class TwoLists(RuleBasedStateMachine):
-    @initialize(capacity=st.integers(1, 12))
-    def begin(self, capacity):
-        self.replay, self.capacity, self.llm, self.own, self.number = ReplayBuffer(capacity, PLANE), capacity, [], [], 0
+    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12), balance=shares)
+    def begin(self, n_llm, room, balance):
+        self.llm, self.own, self.number, self.capacity = list(range(n_llm)), [], n_llm, n_llm + room
+        self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm), balance)
 
     @rule()
-    def add_own(self):
+    def add(self):
         self.replay.add(*transition(self.number))
         self.own = [*self.own, self.number][len(self.llm) - self.capacity :]
-        self.number += 1
-
-    @rule()
-    def add_llm(self):
-        if self.own or len(self.llm) == self.capacity - 1:
-            with pytest.raises(ValueError, match="no room"):
-                self.replay.add(*transition(self.number), from_llm=True)
-        else:
-            self.replay.add(*transition(self.number), from_llm=True)
-            self.llm.append(self.number)
         self.number += 1
 
     @precondition(lambda self: self.llm or self.own)
@@ -76,6 +73,29 @@ class TwoLists(RuleBasedStateMachine):
 
 TestTwoLists = TwoLists.TestCase
 TestTwoLists.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+@pytest.mark.parametrize("n_llm", [3, 4, 9])
+def test_the_llms_transitions_must_leave_room_for_one_of_the_learners(n_llm):
+    with pytest.raises(ValueError, match="no room"):
+        buffer(3, n_llm, 0)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_an_action_of_the_llm_is_drawn_by_its_frequency_to_the_power_of_one_less_balance(balance):
+    replay = with_actions([0] * 80 + [2] * 5 + [1] * 15, balance)
+    drawn = np.bincount(replay.sample(40_000, 1.0, np.random.default_rng(0)).actions) / 40_000
+    expected = np.array([0.8, 0.15, 0.05]) ** (1 - balance)
+    np.testing.assert_allclose(drawn, expected / expected.sum(), atol=0.01)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), shares, seeds)
+def test_balance_leaves_no_transition_out_and_draws_those_of_one_action_alike(actions, balance, seed):
+    replay = with_actions(actions, balance)
+    widths = np.diff(replay.edges, prepend=0)
+    assert (widths > 0).all() and replay.edges[-1] == 1
+    for action in set(actions):
+        np.testing.assert_allclose(widths[np.equal(actions, action)], widths[actions.index(action)], rtol=1e-9)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.25, 0.5, 0.7, 1.0])

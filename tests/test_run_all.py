@@ -26,7 +26,8 @@ TIMEOUT = 120
 TABLES = ("FrozenLake-v1", "CliffWalking-v1")
 VARIANTS = {
     "no-conservative-term": {"alpha": 0},
-    "no-symmetric-sampling": {"llm_share": None},
+    "no-llm-share": {"llm_share": 0.0},
+    "no-balance": {"balance": 0.0},
     "no-trust": {"earned_trust": False},
     "no-advantage-learning": {"advantage_learning": 0},
     "no-layer-norm": {"layer_norm": False},
@@ -134,8 +135,15 @@ def test_the_study_covers_every_environment_method_and_twenty_seeds():
     assert not any(given for *_, given in runs)
 
 
+def test_online_more_makes_as_many_updates_more_as_loro_plus_on_the_llms_episodes():
+    runs = [(run, given) for run, given in listed() if run.out.name == "online-more"]
+    more = 8 + loro.METHODS["loro-plus"].pretrain // loro.Settings(1).early_steps
+    assert all(run.method == ["online"] and given == {"early_updates": more} for run, given in runs)
+    assert {(run.env, run.seed) for run, _ in runs} == {(env, seed) for env in SHIPPED for seed in range(100, 120)}
+
+
 def test_each_variant_of_loro_plus_leaves_out_what_its_name_says():
-    runs = [(run, given) for run, given in listed() if run.out.name != "main"]
+    runs = [(run, given) for run, given in listed() if run.out.name not in ("main", "online-more")]
     for run, given in runs:
         assert run.method == ["loro-plus"] and given == VARIANTS[run.out.name], run
         assert run.env != "RepresentedPong-v0" and (run.out.name, run.env) not in [("no-layer-norm", t) for t in TABLES]

@@ -42,13 +42,15 @@ def test_an_update_is_a_contraction_towards_the_mean_target_of_each_pair(seed, n
         np.testing.assert_allclose(agent.q[pair] - target, (1 - rate) * (before[pair] - target), atol=1e-5)
 
 
+@pytest.mark.parametrize("td", [False, True])
 @given(seeds, st.floats(0.1, 5))
-def test_the_conservative_term_moves_every_action_of_a_state(seed, alpha):
+def test_the_conservative_term_moves_the_actions_of_a_state(td, seed, alpha):
     agent = filled_table(np.random.default_rng(seed), 3, 4, table_learning_rate=0.2)
-    before = agent.q.copy()
-    agent.update(batch([1, 1], [2, 2], from_llm=True), alpha, td=0.0)
+    before, did = agent.q.copy(), np.eye(4)[2]
+    agent.update(batch([1, 1], [2, 2], before[1, 2], from_llm=True), alpha, td)
     softmax = np.exp(before[1]) / np.exp(before[1]).sum()
-    np.testing.assert_allclose(agent.q[1] - before[1], 0.2 * alpha * (np.eye(4)[2] - softmax), atol=1e-6)
+    gradient = softmax * (1 - did) if td else softmax - did
+    np.testing.assert_allclose(agent.q[1] - before[1], -0.2 * alpha * gradient, atol=1e-6)
     np.testing.assert_array_equal(agent.q[[0, 2]], before[[0, 2]])
 
 

@@ -6,15 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.teacher import Teacher, probability_above
+from envs_text import find_environment
+from episodes import play
 
 returns = st.lists(st.integers(-50, 50), min_size=1, max_size=12)
 numbers, windows = st.integers(-50, 50), st.integers(1, 12)
-GOOD, RANDOM, WINDOW = [9.0, 10.0, 11.0], 0.0, 4
+GOOD, RANDOM, WINDOW = [9.0, 10.0, 11.0] * 4, 0.0, 4
 
 
-def trust(teacher_returns, random_return, window, own_returns=(), earned=True):
+def trust(teacher_returns, random_return, window, own_returns=(), earned=True, random_std=0.0):
     """What trust is after the learner's episodes."""
-    teacher = Teacher(teacher_returns, random_return, window, earned)
+    teacher = Teacher(teacher_returns, random_return, random_std, window, earned)
     for own_return in own_returns:
         teacher.watch(own_return)
     return teacher.trust
@@ -69,7 +71,7 @@ def test_returns_count_by_how_far_they_are_above_random(teacher, random_return, 
 
 @pytest.mark.parametrize(("random_return", "expected"), [(0.0, 0.0), (-1000.0, 1.0)])
 def test_a_teacher_is_judged_against_the_random_return(random_return, expected):
-    assert trust([-99.0, -100.0, -101.0], random_return, WINDOW) == pytest.approx(expected)
+    assert trust([-99.0, -100.0, -101.0] * 4, random_return, WINDOW) == pytest.approx(expected)
 
 
 def test_a_good_teacher_is_followed_at_once():
@@ -90,9 +92,11 @@ def test_a_good_teacher_is_followed_while_the_learner_is_no_better(own_return):
 
 
 def test_trust_is_the_product_of_better_than_random_and_not_outdone():
-    one_error_above_random, one_below_the_learner = 2 * 0.8413447 - 1, 2 * 0.1586553
-    expected = one_error_above_random * one_below_the_learner
-    assert trust([1.0, 3.0], 1.0, 2, [3.0, 3.0]) == pytest.approx(expected, abs=1e-6)
+    returns, random_return, own = [2.0, 2.5, 4.0, 3.5], 1.2, [3.0, 4.0]
+    above_random, not_outdone = probability_above(returns, [random_return]), 2 * probability_above(returns, own)
+    assert 0.95 < above_random < 0.999 and not_outdone < 0.9
+    expected = (1 - 20 * (1 - above_random)) * not_outdone
+    assert trust(returns, random_return, 2, own) == pytest.approx(expected)
 
 
 def test_trust_comes_back_when_the_learner_falls_behind():
@@ -113,11 +117,44 @@ def test_without_episodes_there_is_no_trust(earned):
     assert trust([], RANDOM, WINDOW, [-5.0] * WINDOW, earned) == 0
 
 
-def test_a_random_teacher_gets_a_quarter_on_average_and_nothing_in_half_of_all_cases():
+@given(returns, numbers, windows, st.tuples(st.floats(0, 100), st.floats(0, 100)))
+def test_the_more_chance_there_is_in_random_play_the_less_a_teacher_is_trusted(teacher, random_return, window, stds):
+    trusts = [trust(teacher, random_return, window, random_std=std) for std in sorted(stds)]
+    assert trusts[0] >= trusts[1]
+
+
+def followed(draw):
+    """In what part of 2,000 cases a teacher is followed whose returns are draw(rng, 10), those of random play."""
     rng = np.random.default_rng(0)
-    given = np.array([trust(rng.normal(3.0, 5.0, 10).tolist(), 3.0, 10) for _ in range(2000)])
-    assert given.mean() == pytest.approx(0.25, abs=0.03)
-    assert np.mean(given == 0) == pytest.approx(0.5, abs=0.03)
+    long = draw(rng, 200_000)
+    mean, std = np.mean(long), np.std(long)
+    return np.mean([trust(draw(rng, 10).tolist(), mean, 10, random_std=std) > 0 for _ in range(2000)])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, n: rng.normal(3.0, 5.0, n),
+        lambda rng, n: rng.exponential(10.0, n),
+        lambda rng, n: -rng.exponential(10.0, n),
+        lambda rng, n: -rng.lognormal(0.0, 1.0, n),
+        lambda rng, n: rng.standard_t(3, n),
+        lambda rng, n: 1.0 * (rng.random(n) < 0.014),
+        lambda rng, n: 1.0 * (rng.random(n) < 0.5),
+        lambda rng, n: 1.0 * (rng.random(n) < 0.95),
+    ],
+)
+def test_a_teacher_at_randoms_level_is_followed_in_at_most_one_case_in_twenty(draw):
+    assert followed(draw) < 0.06
+
+
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1", "CartPole-v1", "Pendulum-v1", "MountainCar-v0"])
+def test_and_so_is_a_random_policy_in_the_projects_environments(name):
+    environment, rng = find_environment(name), np.random.default_rng(0)
+    env = environment.make()
+    played = [play(env, lambda s: int(rng.integers(env.action_space.n)), seed).total for seed in range(100)]
+    assert np.std(played) == pytest.approx(environment.random_std, rel=0.5)
+    assert followed(lambda rng, n: rng.choice(played, n)) < 0.07
 
 
 @given(returns, returns)
@@ -134,10 +171,19 @@ def test_a_difference_of_rounding_is_none():
     assert probability_above([0.1] * 3, [0.1] * 4) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "z"),
-    [([1, 3], [1], 1), ([1], [1, 3], -1), ([1, 3], [0, 2], 0.5**0.5), ([0, 0, 3, 3], [0], 3**0.5), ([2], [1], np.inf)],
-)
-def test_it_is_by_how_many_standard_errors_the_means_differ(a, b, z):
-    below = {1: 0.8413447, -1: 0.1586553, 0.5**0.5: 0.7602499, 3**0.5: 0.9583677, np.inf: 1.0}
-    assert probability_above(a, b) == pytest.approx(below[z], abs=1e-6)
+@pytest.mark.parametrize(("degrees", "t"), [(2, 2.920), (4, 2.132), (9, 1.833), (18, 1.734), (30, 1.697)])
+def test_it_is_students_distribution(degrees, t):
+    """The t of which Student's tables say that 95% lie below."""
+    a = np.array([-1.0, 1.0] * degrees)[: degrees + 1]
+    a = (a - a.mean()) / np.std(a, ddof=1) * np.sqrt(len(a)) + t
+    assert probability_above(a, [0.0]) == pytest.approx(0.95, abs=0.004)
+    assert probability_above(a[: len(a) // 2 * 2], [0.0]) > 0.5
+
+
+def test_the_errors_of_both_count():
+    assert probability_above([1, 3], [0, 2]) < probability_above([1, 3], [1]) < probability_above([3], [1, 1.5]) < 1
+
+
+@pytest.mark.parametrize(("a", "above"), [([3.0], 0.942), ([3.0] * 3, 0.98)])
+def test_the_standard_deviation_is_at_least_that_of_random_play(a, above):
+    assert probability_above(a, [0.0], 3.0 / 6.314) == pytest.approx(above, abs=0.02)

@@ -287,6 +287,7 @@ def test_a_random_policy_gives_what_a_description_needs():
 
     found = measure(environment("CartPole-v1"), 50)
     assert found["random_return"] == pytest.approx(22.4, abs=4) and found["reward_scale"] == 0.2
+    assert found["random_std"] == pytest.approx(11.8, abs=4)
     assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
     assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
     assert measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)
