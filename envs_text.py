@@ -40,12 +40,12 @@ class Environment(NamedTuple):
     describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
-    random_return: float  # the mean return of a random policy, measured, by which trust is judged,
-    random_std: float  # and the standard deviation of its returns
+    random_return: float  # the mean return of a random policy, measured, by which trust is judged
     best_return: float | None  # the best attainable mean return, by which regret is; None: unknown
     reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
     low: tuple[float, ...] | None = None  # of a vector observation: the usual range of each number,
     high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
+    random_std: float = 0.0  # the standard deviation of a random policy's returns, measured
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
 

@@ -83,7 +83,7 @@ class Settings(NamedTuple):
     acting_rate: float = 0.005  # how far an update moves the acting network
     alpha: float = 0.5  # loro-plus: weight of the conservative term; it fades after pretraining
     llm_share: float = 0.25  # loro-plus: the LLM's share of each batch, at least; 0: drawn evenly
-    balance: float = 0.5  # loro-plus: how far the LLM's rare actions are drawn as often as others; 1: alike
+    balance: float = 0.5  # loro-plus: 0: the LLM's transitions are drawn alike; 1: its actions are
     earned_trust: bool = True  # loro-plus: trust is earned; or else it is always 1
     trust_window: int = 10  # loro-plus: own episodes by which the learner is compared with the LLM
 

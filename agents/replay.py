@@ -35,7 +35,7 @@ class ReplayBuffer:
         for column, values in zip(self.columns, zip(*llm)):
             column[: self.n_llm] = values
         from_llm[: self.n_llm] = True
-        edges = np.cumsum(np.bincount(actions[: self.n_llm])[actions[: self.n_llm]] ** -balance)
+        edges = np.cumsum(np.bincount(actions[: self.n_llm])[actions[: self.n_llm]] ** -float(balance))
         self.edges = edges / edges[-1:]  # The LLM's row i is drawn by a number from edges[i - 1] to edges[i].
 
     def __len__(self):

@@ -29,17 +29,18 @@ class Teacher:
         self.learner_returns.append(own_return)
         self.trust = 1.0 if self.returns else 0.0
         if self.earned and self.returns:
-            below_random = 1 - probability_above(self.returns, [self.random_return], self.random_std)
+            above_random = probability_above(self.returns, [self.random_return], self.random_std)
             not_outdone = 2 * probability_above(self.returns, self.learner_returns)
-            self.trust = max(0.0, 1 - 20 * below_random) * min(1.0, not_outdone)
+            self.trust = max(0.0, 1 - 20 * (1 - above_random)) * min(1.0, not_outdone)
 
 
-def probability_above(a, b, least_std=0.0):
+def probability_above(a, b, known_std=0.0):
     """P(a > b) = F(t), t = (mean(a) - mean(b)) / standard error, F Student's distribution with n_a + n_b - 2 degrees of
-    freedom, by the approximation of Wallace 1959. One number counts as exact. A few returns of the rare kind that all
-    but agree would look too sure: the standard deviation of a is taken to be `least_std` at least."""
-    stds = [np.std(x, ddof=1) if len(x) > 1 else 0.0 for x in (a, b)]
-    error = math.hypot(max(stds[0], least_std) / math.sqrt(len(a)), stds[1] / math.sqrt(len(b)))
-    t, n = (np.mean(a) - np.mean(b)) / max(error, 1e-9), max(1, len(a) + len(b) - 2)
-    z = (8 * n + 1) / (8 * n + 3) * math.sqrt(n * math.log1p(t * t / n))
-    return NormalDist().cdf(math.copysign(z, t))
+    freedom, by the approximation of Wallace 1959. One number counts as exact. A few returns that happen to agree look
+    too sure: so it is at most what t would say (with the normal distribution) if the standard deviation of a were
+    `known_std`."""
+    errors = [np.std(x, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else 0.0 for x in (a, b)]
+    difference, n = np.mean(a) - np.mean(b), max(1, len(a) + len(b) - 2)
+    t, z = (difference / max(error, 1e-9) for error in (math.hypot(*errors), known_std / math.sqrt(len(a))))
+    t = (8 * n + 1) / (8 * n + 3) * math.copysign(math.sqrt(n * math.log1p(t * t / n)), t)
+    return min(map(NormalDist().cdf, (t, z))) if known_std else NormalDist().cdf(t)

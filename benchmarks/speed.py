@@ -43,13 +43,15 @@ def learner(environment, units=64, layer_norm=True):
     settings = loro.Settings(evaluations=1, hidden=(units, units), layer_norm=layer_norm)
     env, rng = environment.make(), np.random.default_rng(0)
     agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
-    replay = ReplayBuffer(10_000, env.observation_space)
-    observation, _ = env.reset(seed=0)
-    for i in range(1000):
+    played, (observation, _) = [], env.reset(seed=0)
+    for _ in range(1000):
         action = int(rng.integers(env.action_space.n))
         following, reward, terminated, truncated, _ = env.step(action)
-        replay.add(observation, action, reward, following, terminated, from_llm=i < 500)
+        played.append((observation, action, reward, following, terminated))
         observation = env.reset()[0] if terminated or truncated else following
+    replay = ReplayBuffer(10_000, env.observation_space, played[:500], settings.balance)
+    for transition in played[500:]:
+        replay.add(*transition)
     return agent, replay, rng
 
 
@@ -95,8 +97,8 @@ def updates():
     print(f"  the table, batch 64: {1e6 * update(*learner(LAKE), 64):,.0f}")
 
 
-def loops(evaluations=26):
-    print("steps a second of whole runs of `online`, an update a step and five greedy episodes every 200 steps")
+def loops(evaluations=51):
+    print("steps a second of whole runs of `online`: eight updates a step in the first half, then one; five greedy episodes every 200")
     settings = loro.Settings(evaluations)
     steps = (evaluations - 1) * settings.steps_per_evaluation
     for name, environment in {"CartPole-v1": CART, "FrozenLake-v1": LAKE}.items():

@@ -81,13 +81,16 @@ def test_the_best_return_is_what_planning_to_the_step_limit_gives(name):
 
 @pytest.mark.parametrize(("name", "episodes", "tolerance"), [
     ("FrozenLake-v1", 400, 0.014), ("CliffWalking-v1", 20, 250), ("CartPole-v1", 200, 3), ("MountainCar-v0", 10, 0),
-    ("Pendulum-v1", 30, 250),
+    ("Pendulum-v1", 30, 250), ("RepresentedPong-v0", 20, 0.6),
 ])  # fmt: skip
-def test_the_random_return_is_about_right(name, episodes, tolerance):
+def test_what_was_measured_of_random_play_is_about_right(name, episodes, tolerance):
     known, rng = environment(name), np.random.default_rng(0)
     env = known.make()
-    mean = np.mean([play(env, lambda o: rng.integers(env.action_space.n), seed).total for seed in range(episodes)])
-    assert mean == pytest.approx(known.random_return, abs=tolerance)
+    played = [play(env, lambda o: rng.integers(env.action_space.n), seed) for seed in range(episodes)]
+    returns, rewards = [each.total for each in played], np.concatenate([each.rewards for each in played])
+    assert np.mean(returns) == pytest.approx(known.random_return, abs=tolerance)
+    assert np.std(returns) == pytest.approx(known.random_std, rel=0.4)
+    assert known.reward_scale == pytest.approx(min(1, 0.2 / abs(rewards).mean()), rel=0.2)
 
 
 @every

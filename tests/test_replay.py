@@ -30,7 +30,7 @@ def buffer(capacity, n_llm, added):
 def with_actions(actions, balance):
     """A buffer that holds one transition of the LLM for each of `actions`, recognised by its reward, 0, 1, ..."""
     llm = [(np.zeros(2), action, number, np.zeros(2), False) for number, action in enumerate(actions)]
-    return ReplayBuffer(len(llm) + 1, PLANE, llm, balance)
+    return ReplayBuffer(len(llm) + 40, PLANE, llm, balance)
 
 
 def assert_unaltered(drawn, llm):

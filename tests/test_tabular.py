@@ -54,6 +54,14 @@ def test_the_conservative_term_moves_the_actions_of_a_state(td, seed, alpha):
     np.testing.assert_array_equal(agent.q[[0, 2]], before[[0, 2]])
 
 
+def test_the_llms_actions_are_spared_the_gap_while_alpha_is_above_zero():
+    for alpha, target in (0.0, 0.0), (0.5, 0.6 * 0.99):
+        agent = table(2, 2, table_learning_rate=1.0)
+        agent.q[:] = [[0.2, 1.0], [0.0, 0.6]]
+        agent.update(batch([0], [0], next_observations=[1], terminated=False, from_llm=True), alpha)
+        assert agent.q[0, 0] == pytest.approx(target)
+
+
 @given(seeds)
 def test_the_numbers_of_the_actions_are_of_no_importance(seed):
     rng = np.random.default_rng(seed)

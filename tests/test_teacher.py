@@ -1,5 +1,7 @@
 """Trust: its bounds, what it rises and falls with, and how often it is fooled."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -184,6 +186,19 @@ def test_the_errors_of_both_count():
     assert probability_above([1, 3], [0, 2]) < probability_above([1, 3], [1]) < probability_above([3], [1, 1.5]) < 1
 
 
-@pytest.mark.parametrize(("a", "above"), [([3.0], 0.942), ([3.0] * 3, 0.98)])
-def test_the_standard_deviation_is_at_least_that_of_random_play(a, above):
-    assert probability_above(a, [0.0], 3.0 / 6.314) == pytest.approx(above, abs=0.02)
+@pytest.mark.parametrize(("a", "z"), [([2.0], 2.0), ([2.0] * 4, 4.0), ([1.999, 2.0, 2.001] * 3, 6.0)])
+def test_it_is_no_surer_than_by_the_normal_distribution_with_the_known_standard_deviation(a, z):
+    assert probability_above(a, [0.0], 1.0) == pytest.approx(NormalDist().cdf(z))
+
+
+@given(returns, numbers, st.floats(0.1, 100))
+def test_a_known_standard_deviation_makes_nothing_surer(a, b, known_std):
+    assert probability_above(a, [b], known_std) <= probability_above(a, [b])
+    if len(a) > 2 and np.std(a) > 2 * known_std:
+        above = probability_above(a, [b], known_std)
+        assert above == probability_above(a, [b]) or np.mean(a) < b
+
+
+def test_the_known_standard_deviation_is_of_no_importance_to_who_outdoes_whom():
+    own = [20.0, 21.0, 22.0, 23.0]
+    assert trust(GOOD, RANDOM, WINDOW, own, random_std=1.0) == trust(GOOD, RANDOM, WINDOW, own)
