@@ -96,7 +96,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
     if method.td and not method.plus:
-        settings = settings._replace(alpha=0.0, llm_share=0.0, balance=0.0)
+        settings = settings._replace(alpha=0.0, llm_share=0.0, balance=0.0)  # which loro-plus adds
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
@@ -145,7 +145,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
                 teacher.watch(own_return)
                 observation, own_return = env.reset()[0], 0.0
             share = max(replay.n_llm / len(replay), settings.llm_share * teacher.trust)
-            alpha = settings.alpha * teacher.trust * len(data) / len(returns)  # It fades: what to fear is now known.
+            alpha = settings.alpha * teacher.trust * len(data) / len(returns)  # fades: its own play tells
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 agent.update(replay.sample(settings.batch_size, share, draw_rng), alpha, step=step)
             step += 1

@@ -36,9 +36,8 @@ class Teacher:
 
 def probability_above(a, b, known_std=0.0):
     """P(a > b) = F(t), t = (mean(a) - mean(b)) / standard error, F Student's distribution with n_a + n_b - 2 degrees of
-    freedom, by the approximation of Wallace 1959. One number counts as exact. A few returns that happen to agree look
-    too sure: so it is at most what t would say (with the normal distribution) if the standard deviation of a were
-    `known_std`."""
+    freedom, by the approximation of Wallace 1959. One number counts as exact. Returns that agree by chance look too
+    sure; so, with `known_std`, it is also no more than the normal distribution says for that deviation of a."""
     errors = [np.std(x, ddof=1) / math.sqrt(len(x)) if len(x) > 1 else 0.0 for x in (a, b)]
     difference, n = np.mean(a) - np.mean(b), max(1, len(a) + len(b) - 2)
     t, z = (difference / max(error, 1e-9) for error in (math.hypot(*errors), known_std / math.sqrt(len(a))))

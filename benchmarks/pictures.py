@@ -69,7 +69,7 @@ def lake():
 
 def extrapolation():
     """What MountainCar's learner expects in the LLM's states, of the LLM's actions and of all others."""
-    environment, episodes = recorded("MountainCar-v0")
+    _, episodes = recorded("MountainCar-v0")
     steps = [np.arange(len(each.actions))[::-1] for each in episodes]
     truth = -np.mean((1 - 0.99 ** (np.concatenate(steps) + 1)) / 0.01)  # each step costs 1, to the flag
     s, a = (np.concatenate(x) for x in zip(*((each.observations[:-1], each.actions) for each in episodes)))
