@@ -279,7 +279,7 @@ def test_the_llms_share_is_at_least_its_part_of_the_buffer(llm_share, made):
     assert [u.share for u in made[PRETRAIN:]] == [max(u.held, llm_share) for u in made[PRETRAIN:]]
 
 
-@pytest.mark.parametrize(("name", "balance"), [("loro-plus", 0.7), ("random-data", 0.7), ("clone", 0.7), ("loro", 0), ("mix", 0)])
+@pytest.mark.parametrize(("name", "balance"), [("loro-plus", 0.7), ("random-data", 0.7), ("clone", 0.7), ("loro", 0)])
 def test_the_llms_rare_actions_are_drawn_more_often_in_loro_plus_and_clone(name, balance, calls):
     begun = calls(loro, "ReplayBuffer")
     short(LAKE, name, balance=0.7)
