@@ -81,7 +81,7 @@ def test_the_best_return_is_what_planning_to_the_step_limit_gives(name):
 
 @pytest.mark.parametrize(("name", "episodes", "tolerance"), [
     ("FrozenLake-v1", 400, 0.014), ("CliffWalking-v1", 20, 250), ("CartPole-v1", 200, 3), ("MountainCar-v0", 10, 0),
-    ("Pendulum-v1", 30, 250), ("RepresentedPong-v0", 20, 0.6),
+    ("Pendulum-v1", 30, 250), ("RepresentedPong-v0", 12, 0.6),
 ])  # fmt: skip
 def test_what_was_measured_of_random_play_is_about_right(name, episodes, tolerance):
     known, rng = environment(name), np.random.default_rng(0)

@@ -520,11 +520,12 @@ def test_the_same_command_gives_the_same_results(tmp_path, command):
 
 
 def test_seeds_are_different_runs(tmp_path, command):
-    command(*QUICK, "--steps-per-evaluation", 100, "--method", "online", "--seed", 7, "--seeds", 3, "--out", tmp_path)
+    longer = "--steps-per-evaluation", 100, "--early-updates", 1
+    command(*QUICK, *longer, "--method", "online", "--seed", 7, "--seeds", 3, "--out", tmp_path)
     results = kept(tmp_path)
     assert [results[f"online-{seed}"]["seed"] for seed in (7, 8, 9)] == [7, 8, 9]
     assert len({str(result["returns"]) for result in results.values()}) == 3
-    settings = loro.Settings(12, pretrain_updates=20, steps_per_evaluation=100)
+    settings = loro.Settings(12, pretrain_updates=20, steps_per_evaluation=100, early_updates=1)
     assert results["online-9"]["returns"] == loro.run(LAKE[0], loro.METHODS["online"], settings, 9)[0]["returns"]
 
 
