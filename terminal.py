@@ -149,7 +149,7 @@ def parse(methods, settings, asking, arguments=None):
 def curve(returns, low, high, width):
     """`returns` as at most `width` bars, each the mean of its share of them, from `low` or less to `high`."""
     means = np.array([part.mean() for part in np.array_split(returns, min(width, len(returns)))])
-    levels = (means - low) / (high - low or 1) * (len(BARS) - 1)
+    levels = (1 - (high - means) / (high - low or 1)) * (len(BARS) - 1)  # so a curve that is flat is at the top
     return "".join(BARS[level] for level in levels.round().clip(0, len(BARS) - 1).astype(int))
 
 

@@ -85,8 +85,9 @@ def test_what_is_off_the_scale_is_at_its_end():
     assert terminal.curve(np.array([-100.0, 0, 7, 100]), 0, 7, 80) == "▁▁██"
 
 
-def test_a_flat_curve_is_flat():
-    assert len(set(terminal.curve(np.full(9, 3.0), 3.0, 3.0, 80))) == 1
+def test_a_flat_curve_is_at_the_top_and_what_is_below_it_lower():
+    assert terminal.curve(np.full(9, 3.0), 3.0, 3.0, 80) == "█" * 9
+    assert terminal.curve(np.array([3.0, -200.0, 3.0]), 3.0, 3.0, 80) == "█▁█"
 
 
 @given(st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=30), st.integers(1, 40))
