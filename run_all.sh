@@ -15,7 +15,7 @@ environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-
 methods="online loro loro-plus forget mix random-data own-data clone llm random"
 seeds=${SEEDS:-100 119} out=${OUT:-results/study} budget=
 if [[ -n ${QUICK:-} ]]; then
-    methods="online loro loro-plus" seeds=${SEEDS:-100 102} out=${OUT:-results/quick} budget="--evaluations 50"
+    methods="online loro loro-plus" seeds=${SEEDS:-100 100} out=${OUT:-results/quick} budget="--evaluations 25"
 fi
 
 run() { # FOLDER METHOD [OPTION ...]: the command for $env and $seed

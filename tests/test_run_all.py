@@ -153,9 +153,9 @@ def test_each_variant_of_loro_plus_leaves_out_what_its_name_says():
 def test_the_quick_slice_is_small_but_has_every_environment():
     runs = listed(QUICK="1")
     assert {(run.env, run.method[0], run.seed) for run, _ in runs} == {
-        (env, method, seed) for env in SHIPPED for method in ("online", "loro", "loro-plus") for seed in (100, 101, 102)
+        (env, method, 100) for env in SHIPPED for method in ("online", "loro", "loro-plus")
     }
-    assert all(given == {"evaluations": 50} for _, given in runs) and folders(runs) == {"main": 54}
+    assert all(given == {"evaluations": 25} for _, given in runs) and folders(runs) == {"main": 18}
 
 
 def test_another_teacher_is_followed_with_trust_and_without_wherever_it_has_played(teacher):
