@@ -48,8 +48,10 @@ def check_writable(path):
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a file")
     probe = path.with_name(path.name + ".part")
-    probe.touch()
-    probe.unlink(missing_ok=True)
+    try:
+        probe.touch()
+    finally:  # Ctrl-C must not leave it there.
+        probe.unlink(missing_ok=True)
 
 
 def parse_json(text):
