@@ -19,7 +19,7 @@ from envs_text import find_environment
 from episodes import read_rollouts, transitions
 from loro import METHODS, Settings, run
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 def recorded(env_name, folder="rollouts"):
@@ -41,7 +41,7 @@ def pretrained(env_name, updates, alpha, every):
 
 
 def lake():
-    """The table on FrozenLake's map: a triangle for each action, the dearer the brighter, a dot on the best."""
+    """The table on FrozenLake's map: a triangle for each action, brighter the more it is worth, a dot on the best."""
     environment, episodes = recorded("FrozenLake-v1")
     seen = {int(s) for episode in episodes for s in episode.observations[:-1]}
     stages = [("before", 0, 0.0), ("after loro's pretraining", 1000, 0.0), ("after loro-plus's", 5000, 0.5)]
@@ -76,11 +76,12 @@ def extrapolation():
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     titles = {0.0: "without the conservative term", 0.5: "with it"}
     for panel, (alpha, title) in zip(figure.subplots(1, 2, sharey=True), titles.items()):
-        updates, its, others = [], [], []
+        expected = []
         for update, agent in pretrained("MountainCar-v0", 5000, alpha, 100):
             q = agent.online.forward(agent.scaled(s))[0] / agent.reward_scale
             did = np.arange(q.shape[1]) == a[:, None]
-            updates.append(update), its.append(q[did].mean()), others.append(np.where(did, -np.inf, q).max(1).mean())
+            expected.append((update, q[did].mean(), np.where(did, -np.inf, q).max(1).mean()))
+        updates, its, others = zip(*expected)
         panel.axhline(truth, color="black", label="what came of the LLM's actions")
         panel.plot(updates, its, color=BLUE, ls="--", label="what it expects of them")
         panel.plot(updates, others, color=ORANGE, ls="-.", label="of the best of the others")
@@ -94,9 +95,8 @@ def trust():
     settings = Settings(150)
     figure = Figure(figsize=(9, 5), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
-    for name, folder, colour, dashes in ("Claude", "rollouts", BLUE, "-"), (
-        "SmolLM2", "rollouts/smollm2-135m", ORANGE, "--",
-    ):  # fmt: skip
+    teachers = ("Claude", "rollouts", BLUE, "-"), ("SmolLM2", "rollouts/smollm2-135m", ORANGE, "--")
+    for name, folder, colour, dashes in teachers:
         environment, episodes = recorded("MountainCar-v0", folder)
         found, _ = run(environment, METHODS["loro-plus"], settings, 0, episodes)
         own = settings.steps_per_evaluation * np.arange(settings.evaluations - 10)

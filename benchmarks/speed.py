@@ -11,6 +11,7 @@ import tempfile
 import time
 import timeit
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +28,7 @@ from agents import make_agent
 from agents.replay import ReplayBuffer
 from collect import Player, collect
 from envs_text import find_environment
+from episodes import play, transitions
 from llm_client import Asking, ChatClient
 
 CART, LAKE = find_environment("CartPole-v1"), find_environment("FrozenLake-v1")
@@ -43,14 +45,9 @@ def learner(environment, units=64, layer_norm=True):
     settings = loro.Settings(evaluations=1, hidden=(units, units), layer_norm=layer_norm)
     env, rng = environment.make(), np.random.default_rng(0)
     agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
-    played, (observation, _) = [], env.reset(seed=0)
-    for _ in range(1000):
-        action = int(rng.integers(env.action_space.n))
-        following, reward, terminated, truncated, _ = env.step(action)
-        played.append((observation, action, reward, following, terminated))
-        observation = env.reset()[0] if terminated or truncated else following
-    replay = ReplayBuffer(10_000, env.observation_space, played[:500], settings.balance)
-    for transition in played[500:]:
+    played = transitions(play(env, lambda observation: rng.integers(env.action_space.n), seed) for seed in count())
+    replay = ReplayBuffer(10_000, env.observation_space, islice(played, 500), settings.balance)
+    for transition in islice(played, 500):
         replay.add(*transition)
     return agent, replay, rng
 
