@@ -67,7 +67,7 @@ class Settings(NamedTuple):
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the learner's first steps; later it is one
-    early_steps: int = 5000  # how many own steps those are
+    early_steps: int = 3000  # how many own steps those are
     batch_size: int = 64  # transitions in a batch
     buffer_size: int = 100_000  # transitions in the replay buffer
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
@@ -78,9 +78,9 @@ class Settings(NamedTuple):
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
     layer_norm: bool = True  # LayerNorm in the network
     learning_rate: float = 0.001  # Adam's, for the network, at first
-    decay_steps: int = 10_000  # own steps after which the learning rate is half of that
+    decay_steps: int = 10_000  # own steps after which the learning rate and the acting rate are half of that
     target_rate: float = 0.02  # how far an update moves the target network
-    acting_rate: float = 0.005  # how far an update moves the acting network
+    acting_rate: float = 0.005  # how far an update moves the acting network, at first
     alpha: float = 0.5  # loro-plus: weight of the conservative term; it fades after pretraining
     llm_share: float = 0.25  # loro-plus: the LLM's share of each batch, at least; 0: drawn evenly
     balance: float = 0.5  # loro-plus: 0: the LLM's transitions are drawn alike; 1: its actions are

@@ -32,7 +32,7 @@ runs() {
             continue
         fi
         for method in $methods; do run main "$method"; done
-        [[ -n ${QUICK:-} ]] || run online-more online --early-updates 9 # 5,000 more, as many as loro-plus pretrains
+        [[ -n ${QUICK:-} ]] || run online-more online --early-updates 10 # 6,000 more; loro-plus pretrains by 5,000
         [[ -z ${QUICK:-} && $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
         run no-conservative-term loro-plus --alpha 0
         run no-llm-share loro-plus --llm-share 0

@@ -8,7 +8,7 @@ from .mlp import MLP, Adam, first_parameters
 
 class DQN:
     """Q(s, .) as a network: the online one learns, the target network values s', the acting network plays. The latter
-    two are averages of the former's weights; a mean plays more steadily than the latest (Polyak & Juditsky 1992).
+    two are averages of the former's weights: a mean plays more steadily than the latest.
     low, high: the usual range of each number of an observation, scaled to -1..1."""
 
     def __init__(self, low, high, n_actions, reward_scale, settings, rng):
@@ -26,16 +26,16 @@ class DQN:
         return self.acting.forward(self.scaled(observations))[0]
 
     def update(self, batch, alpha=0.0, td=True, step=0):
-        """A step of Adam on the mean loss of a Batch, then both averages move. The learning rate falls with the
-        learner's own steps in the environment, as learning_rate / (1 + step / decay_steps): Robbins & Monro 1951."""
-        settings = self.settings
+        """A step of Adam on the mean loss of a Batch, then both averages move. Two rates fall with the learner's own
+        steps in the environment: Adam's (Robbins & Monro 1951), and the acting network's, which so averages ever more
+        (Polyak & Juditsky 1992)."""
+        settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
         next_q, _ = self.target.forward(self.scaled(batch.next_observations))
         targets = td_targets(batch, q, next_q, alpha, self.reward_scale, settings.discount, settings.advantage_learning)
         gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
-        learning_rate = settings.learning_rate / (1 + step / settings.decay_steps)
-        self.adam.step(self.online.backward(gradient, cache), learning_rate)
+        self.adam.step(self.online.backward(gradient, cache), settings.learning_rate * decay)
         # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
-        for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate):
+        for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate * decay):
             average.parameters += rate * (self.online.parameters - average.parameters)
         self.updates += 1

@@ -64,12 +64,14 @@ def test_the_target_network_values_what_comes_next_and_the_online_network_knows_
     assert not np.allclose(targets, td_targets(b, q, next_q, 0.5, 1.0, 0.9, 0.0))
 
 
-@given(st.floats(0.001, 1), st.floats(0.001, 1))
-def test_target_and_acting_network_move_by_their_rates_towards_the_online_network(target_rate, acting_rate):
-    agent = off_centre(hidden=(8,), target_rate=target_rate, acting_rate=acting_rate)
-    averages = (target_rate, agent.target), (acting_rate, agent.acting)
+@given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 1000))
+def test_target_and_acting_network_move_towards_the_online_network_the_latter_less_and_less(
+    target_rate, acting_rate, step
+):
+    agent = off_centre(hidden=(8,), target_rate=target_rate, acting_rate=acting_rate, decay_steps=100)
+    averages = (target_rate, agent.target), (acting_rate / (1 + step / 100), agent.acting)
     before = [net.parameters.copy() for _, net in averages]
-    agent.update(off_centre_batch())
+    agent.update(off_centre_batch(), step=step)
     for (rate, net), old in zip(averages, before):
         np.testing.assert_allclose(net.parameters, old + rate * (agent.online.parameters - old), rtol=1e-4, atol=1e-6)
 
