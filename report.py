@@ -65,8 +65,29 @@ def table(rows):
         yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def draw(rows):
-    """A matplotlib Figure: a panel an environment, in it each row's mean of every five evaluations and its interval."""
+def brief(rows):
+    """The lines of a Markdown table, a line an environment: each row's regret, or its cumulative reward where the best
+    is unknown, with its 95% interval; and `online`'s regret over that of `loro-plus`."""
+    envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
+    yield f"| environment | {' | '.join(names)} | online's / loro-plus's |"
+    yield "| --- |" + " ---: |" * (len(names) + 1)
+    for env in envs:
+        cells, means = [env], {}
+        for name in names:
+            row = rows.get((env, name), {"returns": np.full((1, 1), np.nan), "best_return": None})
+            known = row["best_return"] is not None
+            each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
+            low, high = interval(each)
+            cells.append(f"{each.mean():,.1f} ({low:,.1f} to {high:,.1f})" if low < high else f"{each.mean():,.1f}")
+            means[name] = each.mean() if known else np.nan
+        ratio = means.get("online", np.nan) / means.get("loro-plus", np.nan)
+        cells.append(f"{ratio:,.1f}" if np.isfinite(ratio) else "")
+        yield "| " + " | ".join(cells).replace("nan", "") + " |"
+
+
+def draw(rows, first=None):
+    """A matplotlib Figure: a panel an environment, in it each row's mean and its interval. first: so many evaluations
+    of each alone. A point is the mean of a few neighbours, such that there are about thirty."""
     from matplotlib.figure import Figure  # here, since all else does without it
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
     styles = dict(zip([*names, *{row["model"]: 0 for row in rows.values()}], zip(cycle(COLOURS), cycle(DASHES))))
@@ -75,12 +96,13 @@ def draw(rows):
     for i, env in enumerate(envs, 1):
         panel, span, llms = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return"), [], {}
         for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
-            returns, model, taught, (colour, dashes) = row["returns"], row["model"], row["llm_episodes"], styles[name]
-            starts = np.arange(0, returns.shape[1], 5)
-            points = np.stack([returns[:, start : start + 5].mean(1) for start in starts], axis=1)
-            low, high = interval(points)
-            panel.plot(starts + 3, points.mean(0), color=colour, linestyle=dashes, label=name)
-            panel.fill_between(starts + 3, low, high, color=colour, alpha=0.2, linewidth=0)
+            returns, model, taught = row["returns"][:, :first], row["model"], row["llm_episodes"]
+            (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
+            starts = np.arange(0, returns.shape[1], every)
+            points = np.stack([returns[:, start : start + every].mean(1) for start in starts], axis=1)
+            (low, high), middle = interval(points), starts + (every + 1) / 2
+            panel.plot(middle, points.mean(0), color=colour, linestyle=dashes, label=name)
+            panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
             if taught and llms.setdefault(model, name) == name:
                 panel.axhline(returns[:, :taught].mean(), c=styles[model][0], ls=":", label=f"{model}'s mean")
@@ -95,10 +117,10 @@ def draw(rows):
     return figure
 
 
-def save(rows, path):
+def save(rows, path, first=None):
     """Draws the figure into the file at the Path `path`, or says what it lacks."""
     try:
-        draw(rows).savefig(path, dpi=150)
+        draw(rows, first).savefig(path, dpi=150)
     except ImportError:
         print("no figure, for want of matplotlib; pip install matplotlib", file=sys.stderr)
 
@@ -106,9 +128,11 @@ def save(rows, path):
 def main():
     parser = terminal.Parser(prog="report.py", description="A table and a figure of what loro.py has found.")
     parser.add_argument("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
+    parser.add_argument("--brief", action="store_true", help="a line an environment")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
     figure = terminal.writable(*terminal.FIGURES)
     parser.add_argument("--figure", type=figure, metavar="FILE", help="draw the figure into this .png, .svg or .pdf")
+    parser.add_argument("--first", type=terminal.number(int, 1), metavar="N", help="draw the first N evaluations alone")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="put all results into one file, to be read like them")
     options = parser.parse_args()
     results = [result for place in options.places for result in files.read_results(place)]
@@ -118,9 +142,10 @@ def main():
     rows = group(results, options.methods or known)
     if options.pack:
         files.pack(results, options.pack)
-    print("".join(f"{terminal.printable(line)}\n" for line in table(rows)), end="")  # at once: `| head` ends no figure
+    lines = brief(rows) if options.brief else table(rows)
+    print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
-        save(rows, options.figure)
+        save(rows, options.figure, options.first)
     for seed in sorted({seed for row in rows.values() for seed in row["seeds"]}):
         lacking = "; ".join(f"{env} {name}" for (env, name), row in rows.items() if seed not in row["seeds"])
         if lacking:

@@ -87,6 +87,18 @@ def test_the_table_agrees_with_a_count_by_hand(study, show):
     assert rows(done) == {("Walk-v0", "loro"): loro, ("Walk-v0", "online"): online}
 
 
+def test_the_brief_table_has_a_line_an_environment(study, show):
+    keep(study, "loro-plus", 0, [9.5] * 40)
+    keep(study, "loro", 0, [1.0, 2.0], "Zero-v0", best=None)
+    done = show(study, "--brief", "--methods", "online", "loro", "loro-plus")
+    assert done.out.splitlines() == [
+        "| environment | online | loro | loro-plus | online's / loro-plus's |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15.0 |",
+        "| Zero-v0 |  | 3.0 |  |  |",
+    ]
+
+
 def test_what_is_unknown_is_said_and_what_has_no_regret_left_too(tmp_path, show):
     keep(tmp_path, "loro", 0, [1.0, 2.0, 3.0], "A-v0", best=None)
     keep(tmp_path, "online", 0, [1.0, 1.0, 1.0], "A-v0", best=None)
@@ -244,9 +256,9 @@ def grouped(folder):
     return report.group(results, sorted({result["method"] for result in results}))
 
 
-def drawn(folder):
+def drawn(folder, *first):
     pytest.importorskip("matplotlib")
-    return report.draw(grouped(folder))
+    return report.draw(grouped(folder), *first)
 
 
 def lines(panel):
@@ -267,13 +279,26 @@ def test_the_figure_shows_a_panel_an_environment_and_in_it_every_row(study):
     assert (span.get_x(), span.get_width()) == (0.5, 2.0)
 
 
-def test_a_point_of_the_figure_is_the_mean_of_five_evaluations(tmp_path):
+def test_a_point_of_the_figure_is_the_mean_of_so_many_evaluations_that_there_are_about_thirty(tmp_path):
     for seed in (0, 4):
-        keep(tmp_path, "online", seed, [float(i + seed) for i in range(12)])
+        keep(tmp_path, "online", seed, [float(i + seed) for i in range(62)])
     panel = drawn(tmp_path).axes[0]
-    np.testing.assert_allclose(lines(panel)["online"].get_xydata(), [[3, 4], [8, 9], [13, 12.5]])
+    points = lines(panel)["online"].get_xydata()
+    assert len(points) == 21
+    np.testing.assert_allclose(points[[0, 1, -1]], [[2, 3], [5, 6], [62, 62.5]])
     low, high = (side(panel.collections[0].get_paths()[0].vertices[:, 1]) for side in (min, max))
-    assert (low, high) == (2.0, 14.5)  # two seeds: the interval is from the one to the other
+    assert (low, high) == (1.0, 64.5)  # two seeds: the interval is from the one to the other
+
+
+def test_the_figure_can_show_the_first_evaluations_alone(tmp_path, show):
+    keep(tmp_path / "study", "loro", 0, [float(i) for i in range(40)])
+    panel = drawn(tmp_path / "study", 20).axes[0]
+    np.testing.assert_allclose(lines(panel)["loro"].get_xydata(), [[i, i - 1] for i in range(1, 21)])
+    assert panel.get_xlim() == (0.5, 20.5) and set(lines(panel)["M's mean"].get_ydata()) == {0.5}
+    pictures = tmp_path / "all.svg", tmp_path / "first.svg"
+    for picture, options in zip(pictures, ([], ["--first", 20])):
+        assert show(tmp_path / "study", "--figure", picture, *options).code == 0
+    assert pictures[0].read_text() != pictures[1].read_text()
 
 
 def test_a_bad_start_does_not_flatten_the_rest_and_nothing_else_is_cut_off(tmp_path):
