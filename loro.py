@@ -81,11 +81,11 @@ class Settings(NamedTuple):
     decay_steps: int = 10_000  # own steps after which the learning rate and the acting rate are half of that
     target_rate: float = 0.02  # how far an update moves the target network
     acting_rate: float = 0.005  # how far an update moves the acting network, at first
-    alpha: float = 0.5  # loro-plus: weight of the conservative term; it fades after pretraining
+    alpha: float = 0.5  # loro-plus: weight of the conservative term, times trust
     llm_share: float = 0.25  # loro-plus: the LLM's share of each batch, at least; 0: drawn evenly
     balance: float = 0.5  # loro-plus: 0: the LLM's transitions are drawn alike; 1: its actions are
     earned_trust: bool = True  # loro-plus: trust is earned; or else it is always 1
-    trust_window: int = 10  # loro-plus: own episodes by which the learner is compared with the LLM
+    trust_window: int = 10  # loro-plus: own greedy episodes by which the learner is compared with the LLM
 
 
 def run(environment, method, settings, seed, llm_episodes=(), progress=lambda text: None):
@@ -128,6 +128,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     # 3. Fine-tune
     first_epsilon = 1 - method.plus * teacher.trust
+    followed = judged = first_epsilon < 1  # then every other own episode is greedy, and judged beside the LLM's
     observation, own_return, step = env.reset()[0], 0.0, 0
     while True:
         progress(f"evaluation {len(returns)} of {settings.evaluations}")
@@ -136,16 +137,18 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         if len(returns) == settings.evaluations:
             return {"returns": returns, "trust": trust if method.plus else None}, agent
         for _ in range(settings.steps_per_evaluation if method.fine_tune else 0):
-            epsilon = max(settings.epsilon, first_epsilon * (1 - step / settings.epsilon_steps))
+            epsilon = 0.0 if judged else max(settings.epsilon, first_epsilon * (1 - step / settings.epsilon_steps))
             action = episodes.act(agent, epsilon, act_rng, observation)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
             observation, own_return = next_observation, own_return + reward
             if terminated or truncated:
-                teacher.watch(own_return)
+                if judged:
+                    teacher.watch(own_return)
+                judged = followed and not judged
                 observation, own_return = env.reset()[0], 0.0
             share = max(replay.n_llm / len(replay), settings.llm_share * teacher.trust)
-            alpha = settings.alpha * teacher.trust * len(data) / len(returns)  # fades: its own play tells
+            alpha = settings.alpha * teacher.trust
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 agent.update(replay.sample(settings.batch_size, share, draw_rng), alpha, step=step)
             step += 1

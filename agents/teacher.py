@@ -10,14 +10,15 @@ import numpy as np
 class Teacher:
     """Whoever played the episodes that a learner starts from. `trust` is from 0 to 1:
 
-        trust = max(0, 1 - 20 P(random > teacher)) * min(1, 2 P(teacher > learner))
+        trust = max(0, 1 - 20 P(random > teacher)) * min(1, max(0, 4 P(teacher > learner) - 1))
 
     P(a > b) is how surely the mean return of a is above that of b. A teacher must be better than random beyond doubt:
-    of those that are not, about one in twenty is followed. A good one is dropped once the learner clearly outdoes it.
+    of those that are not, about one in twenty is followed. A good one is followed in full by a learner that is level
+    with it (P = 1/2), and not at all by one that outdoes it with three chances in four.
 
     returns: of the teacher's episodes (none: trust is 0). random_return, random_std: the mean of a random policy's
-    returns, and their standard deviation. window: how many of the learner's last episodes count; until it has played
-    them, it counts as random. earned: False leaves trust at 1."""
+    returns, and their standard deviation. window: how many of the learner's last episodes count, of those that it is
+    told of; until then, the learner counts as random. earned: False leaves trust at 1."""
 
     def __init__(self, returns, random_return, random_std, window, earned=True):
         self.returns, self.random_return, self.random_std, self.earned = returns, random_return, random_std, earned
@@ -30,8 +31,8 @@ class Teacher:
         self.trust = 1.0 if self.returns else 0.0
         if self.earned and self.returns:
             above_random = probability_above(self.returns, [self.random_return], self.random_std)
-            not_outdone = 2 * probability_above(self.returns, self.learner_returns)
-            self.trust = max(0.0, 1 - 20 * (1 - above_random)) * min(1.0, not_outdone)
+            not_outdone = 4 * probability_above(self.returns, self.learner_returns) - 1
+            self.trust = max(0.0, 1 - 20 * (1 - above_random)) * min(1.0, max(0.0, not_outdone))
 
 
 def probability_above(a, b, known_std=0.0):

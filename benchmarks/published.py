@@ -1,12 +1,20 @@
 """The published figures, and what they become with the first repetition alone: `python benchmarks/published.py FILE`.
 
 FILE holds the published curves: {environment: {"curves": {method: [[a return per evaluation], a list a repetition]}}}.
-LORO's leave out the LLM's ten episodes, which the published figures count: those add what the curves lack.
+LORO's leave out the LLM's ten episodes, which the published figures count: those add what the curves lack. The last
+three columns are this project's, from study/main.jsonl.gz, with its own teacher.
 """
 
 import argparse
 import json
+import sys
+from collections import defaultdict
 from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from files import read_results
 
 FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining steps
     "FrozenLake": 94,
@@ -19,13 +27,18 @@ FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining s
 
 
 def main(path):
-    print("| environment | on-policy | LORO | its repetitions, without the LLM's episodes | the first alone |")
-    print("| --- | ---: | ---: | --- | ---: |")
+    ours = defaultdict(list)
+    for run in read_results(ROOT / "study/main.jsonl.gz"):
+        ours[run["env"].split("-")[0], run["method"]].append(sum(run["returns"]))
+    print("| environment | on-policy | LORO | its repetitions | the first alone | `online` | `loro` | `loro-plus` |")
+    print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     for env, entry in json.loads(Path(path).read_text(encoding="utf-8")).items():
         online, loro = ([sum(curve) for curve in entry["curves"][name]] for name in ("on_policy", "loro_7b_3000"))
         llm = FIGURES[env] - sum(loro) / len(loro)
         repetitions = ", ".join(f"{total:,.0f}" for total in loro)
-        print(f"| {env} | {sum(online) / len(online):,.0f} | {FIGURES[env]:,} | {repetitions} | {loro[0] + llm:,.0f} |")
+        cells = [sum(online) / len(online), FIGURES[env], repetitions, loro[0] + llm]
+        cells += [sum(x) / len(x) if (x := ours[env, method]) else "" for method in ("online", "loro", "loro-plus")]
+        print("|", " | ".join([env, *(cell if isinstance(cell, str) else f"{cell:,.0f}" for cell in cells)]), "|")
 
 
 if __name__ == "__main__":

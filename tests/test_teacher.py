@@ -95,7 +95,7 @@ def test_a_good_teacher_is_followed_while_the_learner_is_no_better(own_return):
 
 def test_trust_is_the_product_of_better_than_random_and_not_outdone():
     returns, random_return, own = [2.0, 2.5, 4.0, 3.5], 1.2, [3.0, 4.0]
-    above_random, not_outdone = probability_above(returns, [random_return]), 2 * probability_above(returns, own)
+    above_random, not_outdone = probability_above(returns, [random_return]), 4 * probability_above(returns, own) - 1
     assert 0.95 < above_random < 0.999 and not_outdone < 0.9
     expected = (1 - 20 * (1 - above_random)) * not_outdone
     assert trust(returns, random_return, 2, own) == pytest.approx(expected)
