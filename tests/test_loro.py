@@ -214,7 +214,6 @@ def played(monkeypatch):
     return played
 
 
-FADING = np.repeat([10 / e for e in range(11, 10 + EVALUATIONS)], STEPS)  # tau / e
 
 
 @pytest.mark.parametrize("name", [name for name, method in loro.METHODS.items() if method.pretrain])
@@ -254,12 +253,11 @@ def test_trust_scales_the_conservative_term_of_pretraining(made):
     assert {(u.alpha, u.td) for u in made[:PRETRAIN]} == {(0.8 * trust, True)}
 
 
-def test_the_conservative_term_fades_and_the_llms_share_does_not(made):
+def test_the_conservative_term_and_the_llms_share_stay_while_trust_does(made):
     short(LAKE, "loro-plus", earned_trust=False, alpha=0.8, llm_share=1.0)
     fine_tuning = made[PRETRAIN:]
     assert [u.alpha for u in made[:PRETRAIN]] == [0.8] * PRETRAIN
-    np.testing.assert_allclose([u.alpha for u in fine_tuning], 0.8 * FADING)
-    assert {(u.share, u.td, u.size) for u in fine_tuning} == {(1.0, True, 64)}
+    assert {(u.alpha, u.share, u.td, u.size) for u in fine_tuning} == {(0.8, 1.0, True, 64)}
     assert [u.step for u in fine_tuning] == list(range(OWN_STEPS))
 
 
@@ -348,7 +346,7 @@ def test_every_setting_makes_a_difference(field):
 # Trust
 
 
-def test_trust_is_judged_after_every_episode_and_each_update_is_made_with_what_it_is_then(made, played, monkeypatch):
+def test_trust_is_judged_after_every_other_episode_and_updates_are_made_with_what_it_is_then(made, played, monkeypatch):
     judged, watch = [], loro.Teacher.watch
 
     def watched(self, own_return):
@@ -356,19 +354,20 @@ def test_trust_is_judged_after_every_episode_and_each_update_is_made_with_what_i
         judged.append((len(made) - PRETRAIN, own_return, self.trust))
 
     monkeypatch.setattr(loro.Teacher, "watch", watched)
-    found, _ = short(BEATEN, "loro-plus", alpha=0.8, llm_share=0.3)
+    environment, llm_episodes = doubling([0.5, 4.5] * 5)
+    found, _ = short((environment._replace(random_return=-9.0), llm_episodes), alpha=0.8, llm_share=0.3)
     rewards = np.array([float(reward) for _, _, reward, _, _ in played])
     steps, returns, after = zip(*judged[1:])  # but for the first time, before it has played
-    assert list(steps) == list(range(2, OWN_STEPS, 3))  # an episode has three steps
-    np.testing.assert_array_equal(returns, rewards.reshape(-1, 3).sum(1))
-    trust = np.ones(len(played))
+    assert list(steps) == list(range(2, OWN_STEPS, 6))  # an episode has three steps
+    np.testing.assert_array_equal(returns, rewards.reshape(-1, 3).sum(1)[::2])
+    trust = np.full(len(played), judged[0][2])
     for step, now in zip(steps, after):
         trust[step:] = now
-    assert trust[0] == 1 > trust[-1] and len(set(trust)) > 3
+    assert trust[0] > 0.99 > trust[-1] and len(set(trust)) > 3
     shares = np.maximum([u.held for u in made[PRETRAIN:]], 0.3 * trust)
     np.testing.assert_allclose([u.share for u in made[PRETRAIN:]], shares)
-    np.testing.assert_allclose([u.alpha for u in made[PRETRAIN:]], 0.8 * trust * FADING)
-    assert found["trust"] == [1.0] * 11 + [trust[STEPS * n - 1] for n in range(1, EVALUATIONS)]
+    np.testing.assert_allclose([u.alpha for u in made[PRETRAIN:]], 0.8 * trust)
+    assert found["trust"] == [trust[0]] * 11 + [trust[STEPS * n - 1] for n in range(1, EVALUATIONS)]
 
 
 def test_trust_compares_full_returns_with_a_random_policys(calls):
@@ -396,21 +395,29 @@ def falling(start, least=0.05, over=100):
         (LAKE, "forget", {}, 1),
         (OUTDONE, "loro", {}, 1),
         (OUTDONE, "loro-plus", {}, 1),
-        (OUTDONE, "loro-plus", {"earned_trust": False}, 0),
-        (BEATEN, "loro-plus", {}, 0),  # though trust is lost as it plays
     ],
 )
-def test_exploration_falls_from_what_is_not_trusted_at_first(world, name, settings, start, calls):
+def test_exploration_falls_from_one_where_no_llm_is_trusted(world, name, settings, start, calls):
     acting = calls(episodes, "act")
     short(world, name, epsilon_steps=100, **settings)
     assert [given[1] for given in acting] == pytest.approx(falling(start))
+
+
+@pytest.mark.parametrize("settings", [{}, {"earned_trust": False}])
+def test_beside_a_trusted_llm_every_other_episode_is_greedy_and_the_others_explore_as_in_the_end(settings, calls):
+    acting = calls(episodes, "act")
+    found, _ = short(BEATEN, "loro-plus", epsilon_steps=100, **settings)
+    assert found["trust"][0] == 1 and (found["trust"][-1] < 1) == (not settings)  # lost or not, as it plays
+    assert [given[1] for given in acting] == [0.05 * (step // 3 % 2) for step in range(OWN_STEPS)]
 
 
 def test_a_half_trusted_llm_leaves_half_of_the_exploration(calls):
     acting = calls(episodes, "act")
     found, _ = short(DOUBTED, "loro-plus", epsilon=0.01, epsilon_steps=100)
     assert 0.3 < found["trust"][0] < 0.7
-    assert [given[1] for given in acting] == pytest.approx(falling(1 - found["trust"][0], 0.01))
+    explored, expected = [given[1] for given in acting], falling(1 - found["trust"][0], 0.01)
+    assert explored[0] == 0 and 0.2 < np.mean(np.array(explored) > 0) < 0.8
+    assert explored == pytest.approx([now if before else 0 for before, now in zip(explored, expected)])
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
@@ -440,7 +447,8 @@ def test_the_learners_own_steps_are_stored_as_they_were_and_a_time_limit_ends_no
     np.testing.assert_allclose(s2[:, 0], s[:, 0] + 0.02 * s[:, 1], atol=1e-5)  # Euler's step of the cart
     assert (rewards == 1).all() and set(actions) == {0, 1}
     judged = [own_return for _, own_return in judged[1:]]  # but for the first time, before it has played
-    assert judged[: len(lengths)] == lengths.tolist() and len(judged) - len(lengths) in (0, 1)
+    greedy = lengths[::2].tolist()
+    assert judged[: len(greedy)] == greedy and len(judged) - len(greedy) in (0, 1)
 
 
 def test_progress_is_told_before_each_evaluation():
