@@ -49,6 +49,11 @@ def interval(samples):
     return np.quantile(drawn.mean(1), [0.025, 0.975], axis=0)
 
 
+def ratio(theirs, its):
+    """Their regret over its own, as text: "" without a regret of theirs, or where one is unknown, nan."""
+    return "" if not theirs > 0 or np.isnan(its) else f"{theirs / its:,.2f}" if its >= 0.05 else "no regret left"
+
+
 def table(rows):
     """The lines of a Markdown table. Regret: what the mean lacks of the best; after LLM: without the LLM's episodes."""
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
@@ -60,7 +65,7 @@ def table(rows):
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
         for start in (0, row["llm_episodes"] or len(regret)):
             its, theirs = regret[start:].sum(), baseline[: len(regret) - start].sum()  # or nan
-            cells.append("" if not theirs > 0 else f"{theirs / its:,.2f}" if its >= 0.05 else "no regret left")
+            cells.append(ratio(theirs, its))
         cells.append(f"{returns[:, -30:].mean():,.2f}")
         yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
@@ -80,8 +85,7 @@ def brief(rows):
             low, high = interval(each)
             cells.append(f"{each.mean():,.1f} ({low:,.1f} to {high:,.1f})" if low < high else f"{each.mean():,.1f}")
             means[name] = each.mean() if known else np.nan
-        ratio = means.get("online", np.nan) / means.get("loro-plus", np.nan)
-        cells.append(f"{ratio:,.1f}" if np.isfinite(ratio) else "")
+        cells.append(ratio(means.get("online", np.nan), means.get("loro-plus", np.nan)))
         yield "| " + " | ".join(cells).replace("nan", "") + " |"
 
 

@@ -90,11 +90,14 @@ def test_the_table_agrees_with_a_count_by_hand(study, show):
 def test_the_brief_table_has_a_line_an_environment(study, show):
     keep(study, "loro-plus", 0, [9.5] * 40)
     keep(study, "loro", 0, [1.0, 2.0], "Zero-v0", best=None)
+    for method in "online", "loro-plus":
+        keep(study, method, 0, [10.0 - (method == "online")] * 3, "Won-v0")
     done = show(study, "--brief", "--methods", "online", "loro", "loro-plus")
     assert done.out.splitlines() == [
         "| environment | online | loro | loro-plus | online's / loro-plus's |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15.0 |",
+        "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15.00 |",
+        "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
         "| Zero-v0 |  | 3.0 |  |  |",
     ]
 
