@@ -95,7 +95,7 @@ def updates():
 
 
 def loops(evaluations=51):
-    print("steps a second of the first 10,000 of `online`: with eight updates each in the first half, then with one")
+    print("steps a second of the first 10,000 of `online`: with eight updates each in the first 3,000, then with one")
     settings = loro.Settings(evaluations)
     steps = (evaluations - 1) * settings.steps_per_evaluation
     for name, environment in {"CartPole-v1": CART, "FrozenLake-v1": LAKE}.items():
