@@ -157,11 +157,12 @@ def table(returns, best_return, columns=80):
     """The lines of a table, `columns` wide: a row a method, with the mean over its seeds of what it earned.
 
     returns: {method: array (seeds, evaluations)}. best_return: a float, or None if unknown. The curves' scale leaves
-    out the worst tenth of all points: a bad start would flatten the rest.
+    out the worst tenth of all points, which would flatten the rest, unless all others are equal.
     """
     means = {method: each.mean(0) for method, each in returns.items()}
     every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
     low, high = np.quantile(every, 0.1), every.max()
+    low = low if low < high else every.min()
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
     lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:.4g} to {high:.4g}")]
     for method, mean in means.items():
