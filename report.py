@@ -77,16 +77,17 @@ def brief(rows):
     yield f"| environment | {' | '.join(names)} | online's / loro-plus's |"
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
-        cells, means = [env], {}
+        cells, regrets = [env], {"online": np.nan, "loro-plus": np.nan}
         for name in names:
-            row = rows.get((env, name), {"returns": np.full((1, 1), np.nan), "best_return": None})
-            known = row["best_return"] is not None
-            each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-            low, high = interval(each)
-            cells.append(f"{each.mean():,.1f} ({low:,.1f} to {high:,.1f})" if low < high else f"{each.mean():,.1f}")
-            means[name] = each.mean() if known else np.nan
-        cells.append(ratio(means.get("online", np.nan), means.get("loro-plus", np.nan)))
-        yield "| " + " | ".join(cells).replace("nan", "") + " |"
+            cell = ""
+            if row := rows.get((env, name)):
+                known = row["best_return"] is not None
+                each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
+                low, high = interval(each)
+                cell = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
+                regrets[name] = each.mean() if known else np.nan
+            cells.append(cell)
+        yield f"| {' | '.join([*cells, ratio(regrets['online'], regrets['loro-plus'])])} |"
 
 
 def draw(rows, first=None):

@@ -91,20 +91,17 @@ def extrapolation():
 
 
 def trust():
-    """MountainCar with a good teacher and with a bad one: the return, trust and epsilon, evaluation by evaluation."""
+    """MountainCar with a good teacher and with a bad one: the return and trust, evaluation by evaluation."""
     settings = Settings(150)
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    panels = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     teachers = ("Claude", "rollouts", BLUE, "-"), ("SmolLM2", "rollouts/smollm2-135m", ORANGE, "--")
     for name, folder, colour, dashes in teachers:
         environment, episodes = recorded("MountainCar-v0", folder)
         found, _ = run(environment, METHODS["loro-plus"], settings, 0, episodes)
-        own = settings.steps_per_evaluation * np.arange(settings.evaluations - 10)
-        falling = np.maximum(settings.epsilon, (1 - found["trust"][0]) * (1 - own / settings.epsilon_steps))
-        epsilon = [*[np.nan] * 10, *falling]
-        for panel, values in zip(panels, (found["returns"], found["trust"], epsilon)):
+        for panel, values in zip(panels, (found["returns"], found["trust"])):
             panel.plot(range(1, settings.evaluations + 1), values, color=colour, ls=dashes, label=f"taught by {name}")
-    for panel, what in zip(panels, ("return", "trust", "epsilon")):
+    for panel, what in zip(panels, ("return", "trust")):
         panel.axvspan(0.5, 10.5, color="0.9", zorder=0)
         panel.set(ylabel=what, xlim=(0.5, settings.evaluations + 0.5))
     panels[0].legend(loc="lower right", frameon=False)

@@ -40,6 +40,11 @@ def test_what_a_command_prints_stands_on_its_page(name, command):
     assert printed("bash", "-c", command) in PAGES[name]
 
 
+def test_the_readmes_table_is_what_the_study_says_makes_it():
+    (command,) = re.findall(r"`(python report\.py [^`]*--brief[^`]*)`", PAGES["study.md"])
+    assert printed("bash", "-c", command) in PAGES["README.md"]
+
+
 @pytest.mark.parametrize(("code", "output"), BLOCKS)
 def test_what_a_block_of_code_in_the_study_prints_stands_below_it(code, output):
     assert printed(sys.executable, "-c", code) == output
