@@ -117,14 +117,14 @@ def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
-    () -> ({returns, trust}, the agent). Added are cumulative_reward, updates, seconds and versions. What the agent has
+    () -> ({returns, trust, updates}, the agent). Added are cumulative_reward, seconds and versions. What the agent has
     learnt is kept beside it, in a .npz file. Raises ValueError if what is there was made otherwise.
     """
     if found := kept_result(folder, known, resume):
         return found, None
     started = time.perf_counter()
     made, agent = make()
-    made = {**known, **made, "cumulative_reward": sum(made["returns"]), "updates": agent.updates}
+    made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     path = result_path(folder, known["env"], known["method"], known["seed"])

@@ -37,22 +37,21 @@ class Method(NamedTuple):
     """What a method does with its first episodes, and whether it goes on from there."""
 
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
-    pretrain: int = 0  # updates on them
+    pretrain: bool = False  # Does the learner learn from them before it plays?
+    clone: bool = False  # Is there a clone, which imitates them?
     keep: bool = False  # Do they stay in the replay buffer after that?
-    plus: bool = False  # with what loro-plus adds: trust, alpha, llm_share and balance
-    td: bool = True  # with TD errors in the loss; or imitation alone
     fine_tune: bool = True  # Does the learner play and learn on?
 
 
 METHODS = {
     "online": Method(None),  # on-policy RL: the same learner without the LLM
-    "loro": Method("llm", pretrain=1000, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=5000, keep=True, plus=True),  # ours: loro, held to what the LLM did
-    "forget": Method("llm", pretrain=1000),  # loro that drops the episodes after pretraining
+    "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
+    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone plays until loro is level with it
+    "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
-    "random-data": Method("random", pretrain=5000, keep=True, plus=True),  # loro-plus on a random policy's episodes
-    "own-data": Method("own", pretrain=1000, keep=True),  # loro on the learner's own first episodes
-    "clone": Method("llm", pretrain=5000, td=False, fine_tune=False),  # imitates the LLM, and learns no more
+    "random-data": Method("random", pretrain=True, clone=True, keep=True),  # loro-plus on a random policy's episodes
+    "own-data": Method("own", pretrain=True, keep=True),  # loro on the learner's own first episodes
+    "clone": Method("llm", clone=True, fine_tune=False),  # the clone alone: it imitates the LLM, and learns no more
     "llm": Method("llm", fine_tune=False),  # the LLM's mean return
     "random": Method("random", fine_tune=False),  # a random policy's mean return
 }
@@ -63,7 +62,10 @@ class Settings(NamedTuple):
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
-    pretrain_updates: int | None = None  # updates on those episodes (the method's own number)
+    pretrain_updates: int = 1000  # updates of the learner on those episodes
+    clone_updates: int = 10_000  # updates of the clone on them
+    balance: float = 0.5  # the clone learns from: 0: what the LLM did as often as it did it; 1: all actions alike
+    trust_window: int = 5  # greedy episodes by which the clone and the learner are compared
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the learner's first steps; later it is one
@@ -73,7 +75,7 @@ class Settings(NamedTuple):
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
     advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end
-    epsilon_steps: int = 2000  # own steps until epsilon has fallen to that
+    epsilon_steps: int = 2000  # own steps until epsilon has fallen from 1 to that
     table_learning_rate: float = 0.05  # share of an error that the table corrects at once
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
     layer_norm: bool = True  # LayerNorm in the network
@@ -81,27 +83,21 @@ class Settings(NamedTuple):
     decay_steps: int = 10_000  # own steps after which the learning rate and the acting rate are half of that
     target_rate: float = 0.02  # how far an update moves the target network
     acting_rate: float = 0.005  # how far an update moves the acting network, at first
-    alpha: float = 0.5  # loro-plus: weight of the conservative term, times trust
-    llm_share: float = 0.25  # loro-plus: the LLM's share of each batch, at least; 0: drawn evenly
-    balance: float = 0.5  # loro-plus: 0: the LLM's transitions are drawn alike; 1: its actions are
-    earned_trust: bool = True  # loro-plus: trust is earned; or else it is always 1
-    trust_window: int = 10  # loro-plus: own greedy episodes by which the learner is compared with the LLM
 
 
 def run(environment, method, settings, seed, llm_episodes=(), progress=lambda text: None):
     """One run of a Method in an Environment, all of its randomness from `seed`.
 
     llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
-    Returns ({"returns": a float an evaluation, "trust": the same, or None where the method knows none}, the agent).
-    Raises ValueError if episodes or evaluations are too few."""
+    Returns ({"returns": a float an evaluation, "trust": the same, or None without a clone, "updates": a count}, and the
+    agent that is to play from then on). Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
-    if method.td and not method.plus:
-        settings = settings._replace(alpha=0.0, llm_share=0.0, balance=0.0)  # which loro-plus adds
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    agent = agents.make_agent(env, environment.low, environment.high, environment.reward_scale, settings, agent_rng)
+    about = env, environment.low, environment.high, environment.reward_scale, settings
+    agent, clone = (agents.make_agent(*about, agent_rng) for _ in range(2))
 
     # 1. Collect
     if method.data == "llm":
@@ -112,45 +108,42 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data), settings.balance)
     returns = [episode.total for episode in data]
-    if not (method.pretrain or method.fine_tune):
-        return {"returns": [float(np.mean(returns))] * settings.evaluations, "trust": None}, agent
+    if not (method.clone or method.fine_tune):
+        return {"returns": [float(np.mean(returns))] * settings.evaluations, "trust": None, "updates": 0}, agent
 
     # 2. Pretrain
-    full = [episode.full_return(env.spec.max_episode_steps) for episode in data]
-    earned = method.plus and settings.earned_trust
-    teacher = Teacher(full, environment.random_return, environment.random_std, settings.trust_window, earned)
-    trust = [teacher.trust] * len(data)
-    updates = method.pretrain if settings.pretrain_updates is None else settings.pretrain_updates
-    for _ in range(updates if method.pretrain and teacher.trust else 0):
-        agent.update(replay.sample(settings.batch_size, 1.0, draw_rng), settings.alpha * teacher.trust, td=method.td)
+    full = [episode.full_return(env.spec.max_episode_steps) for episode in data if method.clone]
+    teacher = Teacher(full, environment.random_return, environment.random_std, settings.trust_window)
+    for _ in range(settings.pretrain_updates if method.pretrain else 0):
+        agent.update(replay.sample(settings.batch_size, draw_rng))
+    for _ in range(settings.clone_updates if method.clone else 0):
+        clone.update(replay.sample_llm(settings.batch_size, draw_rng), imitate=True)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
-    first_epsilon = 1 - method.plus * teacher.trust
-    followed = judged = first_epsilon < 1  # then every other own episode is greedy, and judged beside the LLM's
+    trust, actor = [teacher.trust] * len(data), clone if teacher.trust else agent
     observation, own_return, step = env.reset()[0], 0.0, 0
     while True:
         progress(f"evaluation {len(returns)} of {settings.evaluations}")
-        returns.append(episodes.evaluate(agent, test_envs))
         trust.append(teacher.trust)
+        player = clone if teacher.trust or not method.fine_tune else agent
+        returns.append(episodes.evaluate(player, test_envs))
         if len(returns) == settings.evaluations:
-            return {"returns": returns, "trust": trust if method.plus else None}, agent
+            trust = trust if method.clone and method.fine_tune else None
+            return {"returns": returns, "trust": trust, "updates": agent.updates + clone.updates}, player
         for _ in range(settings.steps_per_evaluation if method.fine_tune else 0):
-            epsilon = 0.0 if judged else max(settings.epsilon, first_epsilon * (1 - step / settings.epsilon_steps))
-            action = episodes.act(agent, epsilon, act_rng, observation)
+            epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if actor is agent else 0.0
+            action = episodes.act(actor, epsilon, act_rng, observation)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
             observation, own_return = next_observation, own_return + reward
             if terminated or truncated:
-                if judged:
-                    teacher.watch(own_return)
-                judged = followed and not judged
+                (teacher.clone_returns if actor is clone else teacher.learner_returns).append(own_return)
+                actor = clone if teacher.trust and actor is agent else agent
                 observation, own_return = env.reset()[0], 0.0
-            share = max(replay.n_llm / len(replay), settings.llm_share * teacher.trust)
-            alpha = settings.alpha * teacher.trust
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
-                agent.update(replay.sample(settings.batch_size, share, draw_rng), alpha, step=step)
+                agent.update(replay.sample(settings.batch_size, draw_rng), step=step)
             step += 1
 
 
@@ -158,7 +151,7 @@ def check(method, settings, recorded):
     """Raises ValueError if the LLM's episodes, so many `recorded`, are too few or leave the learner no evaluation."""
     if method.data == "llm" and recorded < settings.llm_episodes:
         raise ValueError(f"there are {recorded} episodes of the LLM; give --llm-episodes {recorded} or fewer")
-    if method.data and (method.pretrain or method.fine_tune) and settings.evaluations <= settings.llm_episodes:
+    if method.data and (method.clone or method.fine_tune) and settings.evaluations <= settings.llm_episodes:
         raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
 
 

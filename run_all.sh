@@ -6,8 +6,8 @@
 #
 #   QUICK=1                a small slice, in two to three minutes on two cores
 #   SEEDS="100 119"        the first seed and the last
-#   ROLLOUTS=FOLDER        another teacher: loro-plus, with trust and without, on that folder's ENV.jsonl files
-#   OUT=results/study      where results go, one folder for each variant: main, no-trust, tau-1, pretrain-0, ...
+#   ROLLOUTS=FOLDER        another teacher: loro, loro-plus and clone on that folder's ENV.jsonl files
+#   OUT=results/study      where results go, one folder for each variant: main, online-more, no-balance, tau-1, ...
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,21 +27,22 @@ runs() {
     for seed in $(seq $seeds); do for env in $environments; do
         if [[ -n ${ROLLOUTS:-} ]]; then
             [[ -e $ROLLOUTS/$env.jsonl ]] || continue
-            run "$(basename "$ROLLOUTS")" loro-plus --rollouts "$ROLLOUTS/$env.jsonl"
-            run "$(basename "$ROLLOUTS")-no-trust" loro-plus --rollouts "$ROLLOUTS/$env.jsonl" --no-earned-trust
+            for method in loro loro-plus clone; do
+                run "$(basename "$ROLLOUTS")" "$method" --rollouts "$ROLLOUTS/$env.jsonl"
+            done
             continue
         fi
         for method in $methods; do run main "$method"; done
-        [[ -n ${QUICK:-} ]] || run online-more online --early-updates 10 # 6,000 more; loro-plus pretrains by 5,000
-        [[ -z ${QUICK:-} && $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
-        run no-conservative-term loro-plus --alpha 0
-        run no-llm-share loro-plus --llm-share 0
-        run no-balance loro-plus --balance 0
-        run no-trust loro-plus --no-earned-trust
-        run no-advantage-learning loro-plus --advantage-learning 0
-        [[ $env =~ ^(FrozenLake|CliffWalking) ]] || run no-layer-norm loro-plus --no-layer-norm # a table has no layers
+        [[ -z ${QUICK:-} ]] || continue
+        run online-more online --early-updates 12 # 12,000 updates more; loro-plus makes 11,000 before it plays
+        run no-balance clone --balance 0
+        [[ $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
+        run no-pretraining loro-plus --pretrain-updates 0
+        run no-early-updates online --early-updates 1
+        run no-advantage-learning online --advantage-learning 0
+        [[ $env =~ ^(FrozenLake|CliffWalking) ]] || run no-layer-norm online --no-layer-norm # a table has no layers
         for n in 1 3; do run "tau-$n" loro-plus --llm-episodes "$n"; done
-        for n in 0 300 1000 3000; do run "pretrain-$n" loro-plus --pretrain-updates "$n"; done
+        for n in 300 3000; do run "pretrain-$n" loro --pretrain-updates "$n"; done
     done; done
 }
 

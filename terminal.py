@@ -17,7 +17,7 @@ from files import check_writable, parse_json
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 FIGURES = (".png", ".svg", ".pdf")
-MOST = {"alpha": 1000, "temperature": 10}  # other numbers that are no counts are at most 1
+MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
@@ -101,8 +101,9 @@ def add_fields(parser, title, fields):
             form, default = {"type": number(int, 1), "nargs": "+", "metavar": "N"}, " ".join(map(str, default))
         elif kind == dict | None:
             form = {"type": json_object, "metavar": "JSON"}
-        elif kind in (int, int | None):
-            form = {"type": number(int, 0 if kind == int | None else 1), "metavar": "N"}
+        elif kind is int:
+            least = 0 if name.endswith("_updates") else 1
+            form = {"type": number(int, least), "metavar": "N"}
         elif kind is float:
             form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
         shown = comments(fields)[name] + ("" if default is None else f" ({default})")

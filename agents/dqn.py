@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .loss import loss_gradient, td_targets
+from .loss import imitation_gradient, td_gradient, td_targets
 from .mlp import MLP, Adam, first_parameters
 
 
@@ -25,16 +25,15 @@ class DQN:
     def values(self, observations):
         return self.acting.forward(self.scaled(observations))[0]
 
-    def update(self, batch, alpha=0.0, td=True, step=0):
-        """A step of Adam on the mean loss of a Batch, then both averages move. Two rates fall with the learner's own
-        steps in the environment: Adam's (Robbins & Monro 1951), and the acting network's, which so averages ever more
-        (Polyak & Juditsky 1992)."""
+    def update(self, batch, imitate=False, step=0):
+        """A step of Adam on the mean loss of a Batch, then both averages move. Adam's rate falls with the learner's own
+        steps (Robbins & Monro 1951), and the acting network's, which averages ever more (Polyak & Juditsky 1992)."""
         settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
         next_q, _ = self.target.forward(self.scaled(batch.next_observations))
-        targets = td_targets(batch, q, next_q, alpha, self.reward_scale, settings.discount, settings.advantage_learning)
-        gradient = loss_gradient(batch, q, targets, alpha, td, clip=1.0) / len(q)
-        self.adam.step(self.online.backward(gradient, cache), settings.learning_rate * decay)
+        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
+        gradient = imitation_gradient(batch, q) if imitate else td_gradient(batch, q, targets, clip=1.0)
+        self.adam.step(self.online.backward(gradient / len(q), cache), settings.learning_rate * decay)
         # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
         for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate * decay):
             average.parameters += rate * (self.online.parameters - average.parameters)

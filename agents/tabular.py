@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .loss import loss_gradient, td_targets
+from .loss import imitation_gradient, td_gradient, td_targets
 
 
 class QTable:
@@ -15,15 +15,15 @@ class QTable:
     def values(self, observations):
         return self.q[observations]
 
-    def update(self, batch, alpha=0.0, td=True, step=0):
+    def update(self, batch, imitate=False, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 
         The gradients of a pair (s, a) that it holds k times are divided by k: so repetition carries no value past its
-        target, no error needs clipping, and the conservative term asks which actions the LLM took, not how often."""
+        target, no error needs clipping, and imitation asks which actions the LLM took, not how often."""
         s, a, settings = batch.observations, batch.actions, self.settings
         q, next_q = self.q.take(s, axis=0), self.q.take(batch.next_observations, axis=0)
-        targets = td_targets(batch, q, next_q, alpha, self.reward_scale, settings.discount, settings.advantage_learning)
-        gradient = loss_gradient(batch, q, targets, alpha, td)
+        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
+        gradient = imitation_gradient(batch, q) if imitate else td_gradient(batch, q, targets)
         pair = s * self.n_actions + a
         times = np.bincount(pair)[pair]
         np.subtract.at(self.q, s, settings.table_learning_rate * gradient / times[:, None])

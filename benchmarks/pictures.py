@@ -27,15 +27,15 @@ def recorded(env_name, folder="rollouts"):
     return environment, read_rollouts(ROOT / folder / f"{env_name}.jsonl", env_name, environment.make())[1]
 
 
-def pretrained(env_name, updates, alpha, every):
-    """Yields (how many updates, the learner) while it is pre-trained on the LLM's episodes, each `every` updates."""
+def pretrained(env_name, updates, imitate, every):
+    """Yields (how many updates, the learner, or the clone) while it learns from the LLM's episodes, each `every`."""
     environment, episodes = recorded(env_name)
     env, rng, settings = environment.make(), np.random.default_rng(0), Settings(1)
     agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
-    replay = ReplayBuffer(10_000, env.observation_space, transitions(episodes), settings.balance * (alpha > 0))
+    replay = ReplayBuffer(10_000, env.observation_space, transitions(episodes), settings.balance)
     yield 0, agent
     for update in range(1, updates + 1):
-        agent.update(replay.sample(settings.batch_size, 1.0, rng), alpha)
+        agent.update((replay.sample_llm if imitate else replay.sample)(settings.batch_size, rng), imitate)
         if update % every == 0:
             yield update, agent
 
@@ -44,26 +44,27 @@ def lake():
     """The table on FrozenLake's map: a triangle for each action, brighter the more it is worth, a dot on the best."""
     environment, episodes = recorded("FrozenLake-v1")
     seen = {int(s) for episode in episodes for s in episode.observations[:-1]}
-    stages = [("before", 0, 0.0), ("after loro's pretraining", 1000, 0.0), ("after loro-plus's", 5000, 0.5)]
+    stages = [("before", 0, False), ("the learner, pre-trained", 1000, False), ("the clone", 10_000, True)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     panels = figure.subplots(1, 3)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # x and y, downwards: top left, top right, ...
     sides = {0: (3, 0), 1: (2, 3), 2: (1, 2), 3: (0, 1)}  # left, down, right, up
-    for panel, (title, updates, alpha) in zip(panels, stages):
-        *_, (_, agent) = pretrained("FrozenLake-v1", updates, alpha, 1000)
+    for panel, (title, updates, imitate) in zip(panels, stages):
+        *_, (_, agent) = pretrained("FrozenLake-v1", updates, imitate, 1000)
+        low, high = (agent.q.min(), agent.q.max()) if imitate else (0, 0.8)
         for s, a in product(range(16), range(4)):
             here, letter = np.array([s % 4, s // 4]), "".join(environment.grid)[s]
             if letter in "HG":
                 panel.text(*(here + 0.5), letter, ha="center", va="center")
                 continue
             triangle = np.array([*(here + corners[list(sides[a])]), here + 0.5])
-            drawn = panel.tripcolor(*triangle.T, [[0, 1, 2]], [agent.q[s, a]], vmin=0, vmax=0.8, cmap="cividis")
+            drawn = panel.tripcolor(*triangle.T, [[0, 1, 2]], [agent.q[s, a]], vmin=low, vmax=high, cmap="cividis")
             if s in seen and a == agent.q[s].argmax() and updates:
                 panel.plot(*triangle.mean(0), "o", color="white", markeredgecolor="black", markersize=5)
         panel.set(title=title, xlim=(-0.02, 4.02), ylim=(4.02, -0.02), xticks=[], yticks=[], aspect="equal")
         panel.hlines(range(5), 0, 4, "white", linewidth=2)
         panel.vlines(range(5), 0, 4, "white", linewidth=2)
-    figure.colorbar(drawn, ax=panels, label="Q(s, a)", shrink=0.8)
+        figure.colorbar(drawn, ax=panel, label="Q(s, a)" if updates else None, shrink=0.7)
     return figure
 
 
@@ -73,20 +74,19 @@ def extrapolation():
     steps = [np.arange(len(each.actions))[::-1] for each in episodes]
     truth = -np.mean((1 - 0.99 ** (np.concatenate(steps) + 1)) / 0.01)  # each step costs 1, to the flag
     s, a = (np.concatenate(x) for x in zip(*((each.observations[:-1], each.actions) for each in episodes)))
+    expected = []
+    for update, agent in pretrained("MountainCar-v0", 5000, False, 100):
+        q = agent.online.forward(agent.scaled(s))[0] / agent.reward_scale
+        did = np.arange(q.shape[1]) == a[:, None]
+        expected.append((update, q[did].mean(), np.where(did, -np.inf, q).max(1).mean()))
+    updates, its, others = zip(*expected)
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    titles = {0.0: "without the conservative term", 0.5: "with it"}
-    for panel, (alpha, title) in zip(figure.subplots(1, 2, sharey=True), titles.items()):
-        expected = []
-        for update, agent in pretrained("MountainCar-v0", 5000, alpha, 100):
-            q = agent.online.forward(agent.scaled(s))[0] / agent.reward_scale
-            did = np.arange(q.shape[1]) == a[:, None]
-            expected.append((update, q[did].mean(), np.where(did, -np.inf, q).max(1).mean()))
-        updates, its, others = zip(*expected)
-        panel.axhline(truth, color="black", label="what came of the LLM's actions")
-        panel.plot(updates, its, color=BLUE, ls="--", label="what it expects of them")
-        panel.plot(updates, others, color=ORANGE, ls="-.", label="of the best of the others")
-        panel.set(title=title, xlabel="updates", ylabel="discounted return")
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    panel = figure.subplots()
+    panel.axhline(truth, color="black", label="what came of the LLM's actions")
+    panel.plot(updates, its, color=BLUE, ls="--", label="what the learner expects of them")
+    panel.plot(updates, others, color=ORANGE, ls="-.", label="of the best of the others")
+    panel.set(xlabel="updates of pretraining", ylabel="discounted return")
+    figure.legend(loc="outside right center", frameon=False)
     return figure
 
 

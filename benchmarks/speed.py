@@ -54,7 +54,7 @@ def learner(environment, units=64, layer_norm=True):
 
 def update(agent, replay, rng, batch_size):
     """Seconds of an update of `agent` on a batch from `replay`."""
-    return seconds(lambda: agent.update(replay.sample(batch_size, 0.5, rng), 0.1), 30_000 // batch_size)
+    return seconds(lambda: agent.update(replay.sample(batch_size, rng)), 30_000 // batch_size)
 
 
 def products(units, batch_size):

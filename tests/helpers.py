@@ -23,20 +23,19 @@ SHIPPED = ["FrozenLake-v1", "CliffWalking-v1", "CartPole-v1", "MountainCar-v0", 
 SETTINGS = loro.Settings(evaluations=1)
 
 
-def batch(observations, actions, rewards=0.0, next_observations=None, terminated=True, from_llm=False):
-    """A Batch, a transition for each action; rewards, terminated and from_llm are one for all or a sequence."""
+def batch(observations, actions, rewards=0.0, next_observations=None, terminated=True):
+    """A Batch, a transition for each action; rewards and terminated are one for all or a sequence."""
     n = len(actions)
     observations = np.asarray(observations)
     next_observations = observations if next_observations is None else np.asarray(next_observations)
-    rewards, terminated, from_llm = np.full(n, rewards, np.float32), np.full(n, terminated), np.full(n, from_llm)
-    return Batch(observations, np.asarray(actions), rewards, next_observations, terminated, from_llm)
+    rewards, terminated = np.full(n, rewards, np.float32), np.full(n, terminated)
+    return Batch(observations, np.asarray(actions), rewards, next_observations, terminated)
 
 
 def random_batch(rng, n, n_actions, states=(0,)):
     """A Batch of n transitions between `states`, every column at random."""
     s, s2 = np.asarray(states)[rng.integers(len(states), size=(2, n))]
-    terminated, from_llm = rng.random((2, n)) < 0.5
-    return batch(s, rng.integers(n_actions, size=n), rng.normal(size=n), s2, terminated, from_llm)
+    return batch(s, rng.integers(n_actions, size=n), rng.normal(size=n), s2, rng.random(n) < 0.5)
 
 
 def rows(whole, order):

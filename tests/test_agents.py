@@ -11,6 +11,7 @@ from envs_text import find_environment
 
 LEARNERS = {"table": (table, np.arange), "network": (network, unit_rows)}
 both = pytest.mark.parametrize(("learner", "states_of"), LEARNERS.values(), ids=LEARNERS)
+either_update = pytest.mark.parametrize("imitate", [False, True], ids=["td", "imitation"])
 a_few_seeds = pytest.mark.parametrize("seed", range(5))
 
 
@@ -43,19 +44,21 @@ def test_a_network_sees_the_usual_range_of_an_observation_as_minus_one_to_one():
 
 
 @both
+@either_update
 @a_few_seeds
-def test_the_order_of_a_batch_does_not_matter(learner, states_of, seed):
+def test_the_order_of_a_batch_does_not_matter(learner, states_of, imitate, seed):
     rng = np.random.default_rng(seed)
     b = random_batch(rng, 16, 3, states_of(4))
-    one, other = (change(learner(4, 3), each, 0.5) for each in (b, rows(b, rng.permutation(16))))
+    one, other = (change(learner(4, 3), each, imitate) for each in (b, rows(b, rng.permutation(16))))
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @both
+@either_update
 @a_few_seeds
-def test_a_batch_twice_is_the_batch_once(learner, states_of, seed):
+def test_a_batch_twice_is_the_batch_once(learner, states_of, imitate, seed):
     b = random_batch(np.random.default_rng(seed), 16, 3, states_of(4))
-    once, twice = (change(learner(4, 3), each, 0.5) for each in (b, rows(b, np.tile(np.arange(16), 2))))
+    once, twice = (change(learner(4, 3), each, imitate) for each in (b, rows(b, np.tile(np.arange(16), 2))))
     np.testing.assert_allclose(once, twice, atol=1e-6)
 
 
@@ -64,8 +67,8 @@ def test_rewards_in_another_unit_change_nothing_if_their_scale_makes_up_for_it(l
     b = random_batch(np.random.default_rng(0), 16, 3, states_of(4))
     one, other = learner(4, 3, reward_scale=0.5), learner(4, 3, reward_scale=2.0)
     for _ in range(10):
-        one.update(b, 0.5)
-        other.update(b._replace(rewards=b.rewards / 4), 0.5)
+        one.update(b)
+        other.update(b._replace(rewards=b.rewards / 4))
     np.testing.assert_array_equal(q_of(one, states_of(4)), q_of(other, states_of(4)))
 
 
@@ -92,28 +95,22 @@ def test_a_reward_more_at_each_step_for_ever_moves_all_values_alike(learner, sta
 
 
 @both
-@pytest.mark.parametrize("td", [False, True])
-def test_a_conservative_learner_prefers_what_the_llm_did(learner, states_of, td):
+def test_an_imitating_learner_comes_to_prefer_what_was_done(learner, states_of):
     agent, states, did = learner(4, 3), states_of(4), [2, 0, 1, 2]
-    for _ in range(300):  # all that was tried cost 1: by TD errors alone the rest looks better
-        agent.update(batch(states, did, -1.0, from_llm=True), 3.0, td)
+    for _ in range(300):  # all that was done cost 1: by its rewards, the rest looks better
+        agent.update(batch(states, did, -1.0), imitate=True)
     assert agent.values(states).argmax(1).tolist() == did
 
 
 @both
-def test_imitation_does_not_look_at_rewards(learner, states_of):
-    b = random_batch(np.random.default_rng(0), 16, 3, states_of(4))
-    one, other = (change(learner(4, 3), b._replace(rewards=b.rewards + more), 0.5, False) for more in (0, 10))
+@a_few_seeds
+def test_imitation_looks_at_no_reward_nor_at_what_came_next(learner, states_of, seed):
+    rng = np.random.default_rng(seed)
+    b, another = (random_batch(rng, 16, 3, states_of(4)) for _ in range(2))
+    done_alike = another._replace(observations=b.observations, actions=b.actions)
+    one, other = (change(learner(4, 3), each, True) for each in (b, done_alike))
     np.testing.assert_array_equal(one, other)
     assert one.any()
-
-
-@both
-def test_own_transitions_are_not_imitated(learner, states_of):
-    b = random_batch(np.random.default_rng(0), 16, 3, states_of(4))
-    own = b._replace(from_llm=np.zeros(16, bool))
-    np.testing.assert_array_equal(change(learner(4, 3), own, 5.0), change(learner(4, 3), own, 0.0))
-    assert not change(learner(4, 3), own, 5.0, 0.0).any()
 
 
 @both
@@ -124,8 +121,9 @@ def test_the_same_seed_makes_the_same_learner(learner, states_of):
 
 
 @both
-def test_updates_are_counted(learner, states_of):
+@either_update
+def test_updates_are_counted(learner, states_of, imitate):
     agent, b = learner(2, 2), batch(states_of(2), [0, 1])
     for n in range(3):
         assert agent.updates == n
-        agent.update(b)
+        agent.update(b, imitate)

@@ -57,11 +57,21 @@ def test_the_target_network_values_what_comes_next_and_the_online_network_knows_
     agent, twin, b = off_centre(seed, **settings), off_centre(seed, **settings), off_centre_batch(seed)
     q, _ = agent.online.forward(agent.scaled(b.observations))
     next_q, _ = agent.target.forward(agent.scaled(b.next_observations))
-    targets = td_targets(b, q, next_q, 0.5, 1.0, **settings)
-    agent.update(b, 0.5)
-    twin.update(b._replace(rewards=targets, terminated=np.ones(64, bool)), 0.5)
+    targets = td_targets(b, q, next_q, 1.0, **settings)
+    agent.update(b)
+    twin.update(b._replace(rewards=targets, terminated=np.ones(64, bool)))
     np.testing.assert_allclose(agent.adam.m, twin.adam.m, atol=1e-6)
-    assert not np.allclose(targets, td_targets(b, q, next_q, 0.5, 1.0, 0.9, 0.0))
+    assert not np.allclose(targets, td_targets(b, q, next_q, 1.0, 0.9, 0.0))
+
+
+def test_imitation_gives_each_action_the_odds_that_the_llm_did_it():
+    agent, states = network(2, 3), unit_rows(2)
+    for _ in range(2000):
+        agent.update(batch(states[[0, 0, 0, 0, 1]], [0, 0, 0, 2, 1], -1.0), imitate=True)
+    for net in agent.online, agent.acting:
+        q, _ = net.forward(agent.scaled(states))
+        softmax = np.exp(q) / np.exp(q).sum(1, keepdims=True)
+        np.testing.assert_allclose(softmax, [[0.75, 0, 0.25], [0, 1, 0]], atol=0.03)
 
 
 @given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 1000))
@@ -97,9 +107,10 @@ def test_an_error_counts_as_it_is_but_for_one_at_most(error):
     np.testing.assert_allclose(gradients[1], min(error, 1) * gradients[0], rtol=1e-3, atol=1e-7)
 
 
-def test_an_update_stays_in_float32():
+@pytest.mark.parametrize("imitate", [False, True])
+def test_an_update_stays_in_float32(imitate):
     agent = off_centre()
-    agent.update(off_centre_batch(), 0.5)
+    agent.update(off_centre_batch(), imitate)
     assert agent.scaled(off_centre_batch().observations).dtype == np.float32
     assert all(net.parameters.dtype == np.float32 for net in (agent.online, agent.target, agent.acting))
     assert agent.adam.m.dtype == np.float32

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agents.replay import ReplayBuffer
 
 PLANE = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
-seeds, shares = st.integers(0, 2**32), st.floats(0, 1)
+seeds, balances = st.integers(0, 2**32), st.floats(0, 1)
 
 
 def transition(number):
@@ -21,28 +21,27 @@ def transition(number):
 
 def buffer(capacity, n_llm, added):
     """A buffer that was given transitions 0, 1, ...: first n_llm of the LLM's, then `added` of the learner's own."""
-    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)))
+    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)), 0.5)
     for number in range(n_llm, n_llm + added):
         replay.add(*transition(number))
     return replay
 
 
 def with_actions(actions, balance):
-    """A buffer that holds one transition of the LLM for each of `actions`, recognised by its reward, 0, 1, ..."""
+    """A buffer of one transition of the LLM for each of `actions`, recognised by its reward, 0, 1, ..., and 40 more."""
     llm = [(np.zeros(2), action, number, np.zeros(2), False) for number, action in enumerate(actions)]
     return ReplayBuffer(len(llm) + 40, PLANE, llm, balance)
 
 
-def assert_unaltered(drawn, llm):
-    """Each row of a Batch is the transition of its number, and from_llm if that is among `llm`."""
-    for *row, from_llm in zip(*drawn):
+def assert_unaltered(drawn):
+    """Each row of a Batch is the transition of its number."""
+    for row in zip(*drawn):
         for value, expected in zip(row, transition(row[1])):
             np.testing.assert_array_equal(value, expected)
-        assert from_llm == (row[1] in llm)
 
 
 class TwoLists(RuleBasedStateMachine):
-    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12), balance=shares)
+    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12), balance=balances)
     def begin(self, n_llm, room, balance):
         self.llm, self.own, self.number, self.capacity = list(range(n_llm)), [], n_llm, n_llm + room
         self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm), balance)
@@ -54,21 +53,27 @@ class TwoLists(RuleBasedStateMachine):
         self.number += 1
 
     @precondition(lambda self: self.llm or self.own)
-    @rule(size=st.integers(1, 64), share=shares, seed=seeds)
-    def sample(self, size, share, seed):
-        drawn = self.replay.sample(size, share, np.random.default_rng(seed))
+    @rule(size=st.integers(1, 64), seed=seeds)
+    def sample(self, size, seed):
+        drawn = self.replay.sample(size, np.random.default_rng(seed))
         assert len(drawn.actions) == size
-        assert_unaltered(drawn, self.llm)
+        assert_unaltered(drawn)
         assert set(drawn.actions) <= {*self.llm, *self.own}
-        if self.llm and self.own:
-            assert abs(drawn.from_llm.sum() - size * share) < 1
+
+    @precondition(lambda self: self.llm)
+    @rule(size=st.integers(1, 64), seed=seeds)
+    def sample_llm(self, size, seed):
+        drawn = self.replay.sample_llm(size, np.random.default_rng(seed))
+        assert len(drawn.actions) == size
+        assert_unaltered(drawn)
+        assert set(drawn.actions) <= set(self.llm)
 
     @invariant()
     def holds_what_the_lists_hold(self):
         if hasattr(self, "replay"):
             held = [column[: len(self.replay)] for column in self.replay.columns]
             assert sorted(held[1]) == self.llm + self.own
-            assert_unaltered(held, self.llm)
+            assert_unaltered(held)
 
 
 TestTwoLists = TwoLists.TestCase
@@ -84,13 +89,13 @@ def test_the_llms_transitions_must_leave_room_for_one_of_the_learners(n_llm):
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
 def test_an_action_of_the_llm_is_drawn_by_its_frequency_to_the_power_of_one_less_balance(balance):
     replay = with_actions([0] * 80 + [2] * 5 + [1] * 15, balance)
-    drawn = np.bincount(replay.sample(40_000, 1.0, np.random.default_rng(0)).actions) / 40_000
+    drawn = np.bincount(replay.sample_llm(40_000, np.random.default_rng(0)).actions) / 40_000
     expected = np.array([0.8, 0.15, 0.05]) ** (1 - balance)
     np.testing.assert_allclose(drawn, expected / expected.sum(), atol=0.01)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), shares, seeds)
-def test_balance_leaves_no_transition_out_and_draws_those_of_one_action_alike(actions, balance, seed):
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), balances)
+def test_balance_leaves_no_transition_out_and_draws_those_of_one_action_alike(actions, balance):
     replay = with_actions(actions, balance)
     widths = np.diff(replay.edges, prepend=0)
     assert (widths > 0).all() and replay.edges[-1] == 1
@@ -98,44 +103,41 @@ def test_balance_leaves_no_transition_out_and_draws_those_of_one_action_alike(ac
         np.testing.assert_allclose(widths[np.equal(actions, action)], widths[actions.index(action)], rtol=1e-9)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.25, 0.5, 0.7, 1.0])
-def test_the_llms_share_of_a_batch_is_right_on_average(share):
-    replay, rng = buffer(20, 5, 15), np.random.default_rng(0)
-    drawn = [replay.sample(64, share, rng).from_llm.sum() for _ in range(1000)]
-    assert np.mean(drawn) == pytest.approx(64 * share, abs=0.06)
+@pytest.mark.parametrize("added", [0, 3, 30, 100])
+def test_what_the_learner_adds_does_not_change_what_is_drawn_of_the_llms(added):
+    replay = with_actions([0, 0, 1], 0.5)
+    before = replay.sample_llm(64, np.random.default_rng(0))
+    for _ in range(added):
+        replay.add(np.ones(2), 1, -1.0, np.ones(2), True)
+    np.testing.assert_equal(replay.sample_llm(64, np.random.default_rng(0)), before)
 
 
-@given(st.integers(1, 9), st.integers(1, 20), st.integers(1, 32), seeds)
-def test_half_and_half_is_exact(n_llm, added, half, seed):
-    assert buffer(10, n_llm, added).sample(2 * half, 0.5, np.random.default_rng(seed)).from_llm.sum() == half
+@pytest.mark.parametrize("balance", [0.0, 1.0])
+@pytest.mark.parametrize(("n_llm", "added"), [(10, 0), (10, 5), (10, 40), (10, 75), (0, 25), (0, 75)])
+def test_each_transition_is_drawn_as_often_as_any_other_whosever_it_is_and_whatever_the_balance(n_llm, added, balance):
+    replay = with_actions([0] * (n_llm - 1) + [1] * (n_llm > 0), balance)
+    for number in range(n_llm, n_llm + added):
+        replay.add(np.zeros(2), 1, number, np.zeros(2), False)
+    newest = range(n_llm + added - min(added, 40), n_llm + added)
+    drawn, times = np.unique(replay.sample(1000 * len(replay), np.random.default_rng(0)).rewards, return_counts=True)
+    np.testing.assert_array_equal(drawn, [*range(n_llm), *newest])
+    np.testing.assert_allclose(times, 1000, rtol=0.15)
 
 
-@pytest.mark.parametrize(("n_llm", "added"), [(5, 5), (5, 12), (0, 10), (0, 25), (9, 0)])
-def test_each_transition_of_a_kind_is_drawn_as_often_as_the_others(n_llm, added):
-    replay, rng = buffer(10, n_llm, added), np.random.default_rng(0)
-    _, times = np.unique([replay.sample(8, 0.5, rng).actions for _ in range(1000)], return_counts=True)
-    np.testing.assert_allclose(times, 8000 / len(replay), rtol=0.15)
-    assert len(times) == len(replay)
+@pytest.mark.parametrize("draw", [ReplayBuffer.sample, ReplayBuffer.sample_llm])
+@given(seeds)
+def test_the_same_seed_draws_the_same_batch_and_another_another(draw, seed):
+    one, again, other = (draw(buffer(30, 10, 15), 64, np.random.default_rng(each)) for each in (seed, seed, seed + 1))
+    np.testing.assert_equal(one, again)
+    assert (one.actions != other.actions).any()
 
 
-@pytest.mark.parametrize(("n_llm", "added", "from_llm"), [(7, 0, 16), (0, 7, 0)])
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_while_there_are_none_of_one_kind_all_are_of_the_other(n_llm, added, from_llm, share):
-    assert buffer(20, n_llm, added).sample(16, share, np.random.default_rng(0)).from_llm.sum() == from_llm
-
-
-@pytest.mark.parametrize(("n_llm", "added"), [(10, 15), (10, 0), (0, 15)])
-@given(seeds, shares)
-def test_the_same_seed_draws_the_same_batch(n_llm, added, seed, share):
-    replay = buffer(30, n_llm, added)
-    np.testing.assert_equal(*(replay.sample(16, share, np.random.default_rng(seed)) for _ in range(2)))
-
-
-def test_a_drawn_batch_is_a_copy():
+@pytest.mark.parametrize("draw", [ReplayBuffer.sample, ReplayBuffer.sample_llm])
+def test_a_drawn_batch_is_a_copy(draw):
     replay = buffer(10, 3, 7)
-    for column in replay.sample(64, 0.5, np.random.default_rng(0)):
+    for column in draw(replay, 64, np.random.default_rng(0)):
         column[:] = 0
-    assert_unaltered(replay.columns, range(3))
+    assert_unaltered(replay.columns)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_a_drawn_batch_is_a_copy():
 def test_the_columns_of_a_batch_are_as_documented(space, shape, dtype):
     replay = ReplayBuffer(4, space)
     replay.add(space.sample(), 1, 0.5, space.sample(), False)
-    s, a, r, s2, terminated, from_llm = replay.sample(8, 0.5, np.random.default_rng(0))
+    s, a, r, s2, terminated = replay.sample(8, np.random.default_rng(0))
     assert s.shape == s2.shape == shape and s.dtype == s2.dtype == dtype
-    assert a.shape == r.shape == terminated.shape == from_llm.shape == (8,)
-    assert (a.dtype, r.dtype, terminated.dtype, from_llm.dtype) == (np.int64, np.float32, bool, bool)
+    assert a.shape == r.shape == terminated.shape == (8,)
+    assert (a.dtype, r.dtype, terminated.dtype) == (np.int64, np.float32, bool)
