@@ -117,8 +117,8 @@ def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
-    () -> ({returns, trust, updates}, the agent). Added are cumulative_reward, seconds and versions. What the agent has
-    learnt is kept beside it, in a .npz file. Raises ValueError if what is there was made otherwise.
+    () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. What the
+    agent has learnt is kept beside it, in a .npz file. Raises ValueError if what is there was made otherwise.
     """
     if found := kept_result(folder, known, resume):
         return found, None
@@ -129,7 +129,7 @@ def result(folder, known, resume, make):
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     path = result_path(folder, known["env"], known["method"], known["seed"])
     if agent.updates:
-        about = {**known, "n_actions": int(agent.n_actions)}
+        about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
         np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
         write_whole(path.with_suffix(".npz"), policy.getvalue())
     write_whole(path, json.dumps(made).encode() + b"\n")

@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
     balance: float = 0.5  # the clone learns from: 0: what the LLM did as often as it did it; 1: all actions alike
-    trust_window: int = 5  # greedy episodes by which the clone and the learner are compared
+    trust_window: int = 5  # own episodes by which the clone and the learner are compared
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the learner's first steps; later it is one
@@ -89,8 +89,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     """One run of a Method in an Environment, all of its randomness from `seed`.
 
     llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
-    Returns ({"returns": a float an evaluation, "trust": the same, or None without a clone, "updates": a count}, and the
-    agent that is to play from then on). Raises ValueError if episodes or evaluations are too few."""
+    Returns ({"returns": a float an evaluation, "trust": the same, or None without a clone, "updates": a count, "clone":
+    whether it is to play from then on}, who is). Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
@@ -109,7 +109,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data), settings.balance)
     returns = [episode.total for episode in data]
     if not (method.clone or method.fine_tune):
-        return {"returns": [float(np.mean(returns))] * settings.evaluations, "trust": None, "updates": 0}, agent
+        returns = [float(np.mean(returns))] * settings.evaluations
+        return {"returns": returns, "trust": None, "updates": 0, "clone": False}, agent
 
     # 2. Pretrain
     full = [episode.full_return(env.spec.max_episode_steps) for episode in data if method.clone]
@@ -131,7 +132,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         returns.append(episodes.evaluate(player, test_envs))
         if len(returns) == settings.evaluations:
             trust = trust if method.clone and method.fine_tune else None
-            return {"returns": returns, "trust": trust, "updates": agent.updates + clone.updates}, player
+            made = {"returns": returns, "trust": trust, "updates": agent.updates + clone.updates}
+            return made | {"clone": player is clone}, player
         for _ in range(settings.steps_per_evaluation if method.fine_tune else 0):
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if actor is agent else 0.0
             action = episodes.act(actor, epsilon, act_rng, observation)

@@ -102,8 +102,7 @@ def add_fields(parser, title, fields):
         elif kind == dict | None:
             form = {"type": json_object, "metavar": "JSON"}
         elif kind is int:
-            least = 0 if name.endswith("_updates") else 1
-            form = {"type": number(int, least), "metavar": "N"}
+            form = {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"}
         elif kind is float:
             form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
         shown = comments(fields)[name] + ("" if default is None else f" ({default})")

@@ -31,8 +31,9 @@ EXTRAS = "pillow pygame"
 def load_agent(path):
     """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
 
-    agent.values(observations), (n, actions), is what it expects of each action, and by which it acts: the discounted
-    return times the environment's reward_scale. Raises ValueError, OSError if it cannot be read.
+    agent.values(observations), (n, actions), is that by which it acts: what it expects of each action, the discounted
+    return times the environment's reward_scale; or if agent.clone, the log of how likely the LLM is to do it, but for a
+    constant. Raises ValueError, OSError if it cannot be read.
     """
     about, learnt = files.read_policy(Path(path))
     try:
@@ -45,7 +46,7 @@ def load_agent(path):
             if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
                 raise ValueError
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
-        agent.learnt[:] = learnt
+        agent.learnt[:], agent.clone = learnt, about.get("clone")
         return str(about["env"]), agent
     except (KeyError, AttributeError, TypeError, ValueError):
         raise ValueError(f"{path} is not a whole policy; run that seed again") from None
@@ -61,8 +62,10 @@ def steps(environment, episode, agent):
         if episode.replies:
             yield f"it says {episode.replies[t]!r}"
         if agent:
-            values = agent.values(observation[None])[0] / agent.reward_scale
-            yield "it expects " + ", ".join(f"{value:.2f} of {word}" for value, word in zip(values, words))
+            values = agent.values(observation[None])[0]
+            likely, expected = np.exp(values - np.logaddexp.reduce(values)), values / agent.reward_scale
+            said, numbers = ("it imitates", likely) if agent.clone else ("it expects", expected)
+            yield f"{said} " + ", ".join(f"{number:.2f} of {word}" for number, word in zip(numbers, words))
         yield f"action {action}, {words[action]}: reward {episode.rewards[t]:g}"
     yield from ("", f"{'terminated' if episode.terminated else 'truncated'}, return {episode.total:g}", "")
 

@@ -246,7 +246,7 @@ RESULT = {**KNOWN, "returns": [1.0, 2, 0.5], "trust": [1.0, 0.5, 0.0]}
 def make(returns=(1.0, 2.0, 0.5)):
     """What plays a run, without playing."""
     agent = SimpleNamespace(updates=7, n_actions=2, learnt=np.zeros((2, 2)))
-    return lambda: ({"returns": list(returns), "trust": None, "updates": 7}, agent)
+    return lambda: ({"returns": list(returns), "trust": None, "updates": 7, "clone": False}, agent)
 
 
 def never():

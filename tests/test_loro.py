@@ -329,39 +329,36 @@ def turns(monkeypatch):
     return played
 
 
-def test_beside_a_trusted_clone_the_learner_explores_and_plays_greedily_by_turns_and_so_does_the_clone_at_first(turns):
-    found, _ = short(TOY, "loro-plus", trust_window=4, epsilon_steps=90, episodes_per_evaluation=1)
+def test_while_the_clone_is_trusted_it_plays_greedily_and_the_learner_explores_by_turns(turns):
+    found, _ = short(TOY, "loro-plus", trust_window=500, epsilon_steps=100)
     players, epsilons, _ = zip(*turns())
-    explored = [[max(0.05, 1 - step / 90) for step in range(start, start + 3)] for start in range(0, OWN_STEPS, 3)]
-    clone = players[2]
-    assert found["trust"][0] == 1
-    assert [player is clone for player in players] == [False, False, True] * 4 + [False] * (len(players) - 12)
-    exploring = [True, False, False] * 4 + [True, False] * len(players)
-    assert list(epsilons) == [at if now else [0.0] * 3 for at, now in zip(explored, exploring)]
+    clone, falling = players[0], [max(0.05, 1 - step / 100) for step in range(OWN_STEPS)]
+    assert set(found["trust"]) == {1.0}
+    assert [player is clone for player in players] == [n % 2 == 0 for n in range(len(players))]
+    assert list(epsilons) == [[0.0] * 3 if n % 2 == 0 else falling[3 * n : 3 * n + 3] for n in range(len(players))]
 
 
 @pytest.mark.parametrize(("world", "name"), [(OUTDONE_TOY, "loro-plus"), (TOY, "loro"), (TOY, "online"), (TOY, "mix")])
-def test_where_there_is_none_the_learner_explores_alone(world, name, turns):
+def test_where_none_is_trusted_the_learner_explores_alone(world, name, turns):
     short(world, name, epsilon_steps=100)
     players, epsilons, _ = zip(*turns())
     assert len(set(map(id, players))) == 1
     assert np.ravel(epsilons) == pytest.approx([max(0.05, 1 - step / 100) for step in range(3 * len(players))])
 
 
-@pytest.mark.parametrize(("own_evaluations", "last"), [(2, 1.0), (10, 0.0)])
-def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(own_evaluations, last, turns, calls):
+@pytest.mark.parametrize(("window", "last"), [(500, 1.0), (5, 0.0)])
+def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(window, last, turns, calls):
     evaluating, judging = calls(episodes, "evaluate"), calls(loro, "Teacher")
-    found, agent = short(BEATEN, "loro-plus", evaluations=10 + own_evaluations, trust_window=9)
+    found, agent = short(BEATEN, "loro-plus", evaluations=18, trust_window=window)
     (given,), played = judging, turns()
-    clone, learner = played[2][0], played[0][0]
-    expected, teacher, each = [], Teacher(*given), STEPS // 3
-    for evaluation in range(own_evaluations):
+    clone, expected, teacher, each = played[0][0], [], Teacher(*given), STEPS // 3
+    for evaluation in range(8):
         expected.append(teacher.trust)
-        for player, epsilons, own_return in played[each * evaluation : each * (evaluation + 1)]:
-            if epsilons == [0.0] * 3:
-                teacher.greedy_returns["clone" if player is clone else "learner"].append(own_return)
+        for n, (player, _, own_return) in enumerate(played[each * evaluation : each * (evaluation + 1)]):
+            (teacher.clone_returns if player is clone else teacher.learner_returns).append(own_return)
+            assert teacher.trust or n + 1 == each or played[each * evaluation + n + 1][0] is not clone
     assert found["trust"] == [expected[0]] * 10 + expected
-    assert [player for player, _ in evaluating] == [clone if trust else learner for trust in expected]
+    assert [player is clone for player, _ in evaluating] == [trust == 1 for trust in expected]
     assert agent is evaluating[-1][0] and (expected[0], expected[-1]) == (1.0, last)
 
 

@@ -142,15 +142,23 @@ def test_an_llms_episode_is_told_step_by_step(shown):
     assert lines[-3:-1] == ["terminated, return -13", ""] and max(map(len, lines)) <= 80
 
 
-def test_a_policys_values_stand_beside_the_sentence(kept, shown, tmp_path):
+@pytest.mark.parametrize(
+    ("clone", "told"),
+    [
+        (False, "it expects 0.50 of left, -2.00 of down, 1.00 of right, 0.00 of up"),
+        (True, "it imitates 0.30 of left, 0.09 of down, 0.38 of right, 0.23 of up"),  # softmax
+    ],
+)
+def test_what_a_policy_makes_of_each_action_stands_beside_the_sentence(clone, told, shown, tmp_path):
     agent = table(16, 4, reward_scale=0.5)
     agent.updates, agent.q[:] = 1, [[0.25, -1, 0.5, 0]] * 16
     path, _ = keep(tmp_path, "FrozenLake-v1", agent)
     about, learnt = files.read_policy(path)
-    about["config"]["reward_scale"] = 0.5
+    assert about["clone"] is True  # since the method is
+    about["config"]["reward_scale"], about["clone"] = 0.5, clone
     np.savez(path, about=json.dumps(about), learnt=learnt)
     lines = shown(path, "--episode", 0).splitlines()
-    place = lines.index("it expects 0.50 of left, -2.00 of down, 1.00 of right, 0.00 of up")
+    place = lines.index(told)
     assert lines[place + 1] == "action 2, right: reward 0"
 
 
