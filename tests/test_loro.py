@@ -359,7 +359,7 @@ def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(window, las
             assert teacher.trust or n + 1 == each or played[each * evaluation + n + 1][0] is not clone
     assert found["trust"] == [expected[0]] * 10 + expected
     assert [player is clone for player, _ in evaluating] == [trust == 1 for trust in expected]
-    assert agent is evaluating[-1][0] and (expected[0], expected[-1]) == (1.0, last)
+    assert agent is evaluating[-1][0] and (expected[0], expected[-1], found["clone"]) == (1.0, last, last == 1)
 
 
 def test_a_teacher_is_judged_by_full_returns_beside_a_random_policys(calls):
