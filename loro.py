@@ -64,23 +64,23 @@ class Settings(NamedTuple):
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
-    balance: float = 0.5  # the clone learns from: 0: what the LLM did as often as it did it; 1: all actions alike
-    trust_window: int = 5  # own episodes by which the clone and the learner are compared
+    balance: float = 0.5  # the clone's draws: 0: actions as often as the LLM took them; 1: all alike
+    trust_window: int = 5  # last episodes of each by which the clone and the learner are compared
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
-    early_updates: int = 8  # updates after each of the learner's first steps; later it is one
-    early_steps: int = 3000  # how many own steps those are
+    early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one
+    early_steps: int = 3000  # how many steps those are
     batch_size: int = 64  # transitions in a batch
     buffer_size: int = 100_000  # transitions in the replay buffer
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
     advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end
-    epsilon_steps: int = 2000  # own steps until epsilon has fallen from 1 to that
+    epsilon_steps: int = 2000  # steps of fine-tuning until epsilon has fallen from 1 to that
     table_learning_rate: float = 0.05  # share of an error that the table corrects at once
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
     layer_norm: bool = True  # LayerNorm in the network
     learning_rate: float = 0.001  # Adam's, for the network, at first
-    decay_steps: int = 10_000  # own steps after which the learning rate and the acting rate are half of that
+    decay_steps: int = 10_000  # steps of fine-tuning after which the learning rate and the acting rate are half
     target_rate: float = 0.02  # how far an update moves the target network
     acting_rate: float = 0.005  # how far an update moves the acting network, at first
 
@@ -89,8 +89,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     """One run of a Method in an Environment, all of its randomness from `seed`.
 
     llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
-    Returns ({"returns": a float an evaluation, "trust": the same, or None without a clone, "updates": a count, "clone":
-    whether it is to play from then on}, who is). Raises ValueError if episodes or evaluations are too few."""
+    Returns ({"returns": a float an evaluation, "trust": the same, or None if none is to choose, "updates": a count,
+    "clone": whether it is to play from then on}, who is). Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
     agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]

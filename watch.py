@@ -32,8 +32,8 @@ def load_agent(path):
     """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
 
     agent.values(observations), (n, actions), is that by which it acts: what it expects of each action, the discounted
-    return times the environment's reward_scale; or if agent.clone, the log of how likely the LLM is to do it, but for a
-    constant. Raises ValueError, OSError if it cannot be read.
+    return times the environment's reward_scale; or if agent.clone, the logit of how sure it is that the LLM would do
+    it. Raises ValueError, OSError if it cannot be read.
     """
     about, learnt = files.read_policy(Path(path))
     try:

@@ -1,4 +1,4 @@
-"""The one replay buffer: the LLM's transitions stay for good, the learner's own rotate."""
+"""The one replay buffer: the LLM's transitions stay for good, those of the run rotate."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """At most `capacity` transitions: first the LLM's, `n_llm` of them, then the newest of the learner's own.
+    """At most `capacity` transitions: first the LLM's, `n_llm` of them, then the newest of the run's own.
 
     llm: tuples (s, a, r, s', terminated). balance: see `sample_llm`. Raises ValueError if they leave no room."""
 
@@ -37,7 +37,7 @@ class ReplayBuffer:
         return min(self.n_llm + self.added, self.capacity)
 
     def add(self, observation, action, reward, next_observation, terminated):
-        """Adds a transition of the learner's own, in place of its oldest if need be."""
+        """Adds a transition of the run's own, in place of the oldest of these if need be."""
         row = self.n_llm + self.added % (self.capacity - self.n_llm)
         for column, value in zip(self.columns, (observation, action, reward, next_observation, terminated)):
             column[row] = value

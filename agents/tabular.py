@@ -19,7 +19,7 @@ class QTable:
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 
         The gradients of a pair (s, a) that it holds k times are divided by k: so repetition carries no value past its
-        target, no error needs clipping, and imitation asks which actions the LLM took, not how often."""
+        target, no error needs clipping, and imitation asks which actions the LLM took more than how often."""
         s, a, settings = batch.observations, batch.actions, self.settings
         q, next_q = self.q.take(s, axis=0), self.q.take(batch.next_observations, axis=0)
         targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
