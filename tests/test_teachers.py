@@ -1,0 +1,49 @@
+"""Teachers of graded quality: their episodes, and the table of what becomes of their pupils."""
+
+import numpy as np
+import pytest
+from helpers import environment
+
+from benchmarks import teachers
+from episodes import read_rollouts
+
+LAKE = "FrozenLake-v1"
+QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9]
+
+
+@pytest.fixture
+def recorded(command, tmp_path, monkeypatch):
+    """A folder in which a policy that was kept has taught."""
+    monkeypatch.chdir(tmp_path)
+    command(*QUICK, "--method", "online", "--out", "study/main", "--seeds", 2)
+    command(f"study/main/{LAKE}/online-0.npz", program=teachers)
+    return tmp_path
+
+
+def test_a_policy_plays_ten_episodes_for_each_share_of_random_actions(recorded):
+    lengths = {}
+    for share in teachers.SHARES:
+        path = recorded / f"results/teachers/random-{share:g}/{LAKE}.jsonl"
+        header, episodes = read_rollouts(path, LAKE, environment(LAKE).make())
+        assert header["model"] == f"online-0, {share:.0%} at random" and len(episodes) == 10
+        lengths[share] = np.concatenate([episode.actions for episode in episodes])
+    assert len(set(lengths[1.0])) == 4 and lengths[0.0].tolist() != lengths[1.0].tolist()
+
+
+def test_the_table_holds_what_pupils_lose_over_what_online_does(recorded, command):
+    taught = [*QUICK, "--rollouts", f"results/teachers/random-1/{LAKE}.jsonl", "--out", "study/random-1"]
+    command(*taught, "--method", "loro", "loro-plus", "--seeds", 2)
+    head, _, row = command("study", program=teachers).out.splitlines()
+    assert head.count("|") == row.count("|") == 7
+    env, teacher, level, covered, *ratios = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (env, teacher) == (LAKE, "online-0, 100% at random")
+    assert -0.1 < float(level) < 0.3 and 0 < float(covered) <= 1
+    returns = {name: read(recorded, name) for name in ("main/online", "random-1/loro-plus", "random-1/loro")}
+    online = 4 * 0.744 - returns.pop("main/online")[:, :4].sum(1).mean()
+    assert ratios == [f"{(4 * 0.744 - each[:, 10:].sum(1).mean()) / online:.2f}" for each in returns.values()]
+
+
+def read(folder, name):
+    place, method = name.split("/")
+    runs = teachers.read_results(folder / "study" / place)
+    return np.array([run["returns"] for run in runs if run["method"] == method])
