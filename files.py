@@ -141,13 +141,14 @@ def read_policy(path):
 
     Raises ValueError if the file is none or is damaged, OSError if it cannot be opened.
     """
-    try:
-        with np.load(path, allow_pickle=False) as kept:
+    with path.open("rb") as file:
+        try:
+            kept = np.load(file, allow_pickle=False)
             about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
-        if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
-            return about, learnt
-    except (ValueError, KeyError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error):
-        pass
+            if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
+                return about, learnt
+        except (ValueError, LookupError, AttributeError, EOFError, MemoryError, OSError, zipfile.BadZipFile, zlib.error):
+            pass
     raise ValueError(f"{path} is not a whole policy; run that seed again")
 
 

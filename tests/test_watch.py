@@ -71,7 +71,7 @@ def test_a_method_that_learns_nothing_keeps_no_policy(tmp_path, command):
 def test_a_damaged_policy_is_named_or_whole(kept, data):
     path, agent = kept[data.draw(st.sampled_from(sorted(kept)))]
     whole = path.read_bytes()
-    place = data.draw(st.integers(0, len(whole) - 1))
+    place = data.draw(st.integers(0, len(whole) - 1) | st.integers(len(whole) - 22, len(whole) - 1))  # its directory
     damaged = path.with_name("damaged.npz")
     flipped = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
     damaged.write_bytes(data.draw(st.sampled_from([whole[:place], flipped])))
@@ -81,6 +81,12 @@ def test_a_damaged_policy_is_named_or_whole(kept, data):
         assert str(error) == f"{damaged} is not a whole policy; run that seed again"
     else:
         np.testing.assert_array_equal(loaded.learnt, agent.learnt)
+
+
+def test_an_array_that_is_no_policy_is_named(tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"array\.npy is not a whole policy"):
+        watch.load_agent(tmp_path / "array.npy")
 
 
 @pytest.mark.parametrize(
