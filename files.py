@@ -147,7 +147,7 @@ def read_policy(path):
             about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
             if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
                 return about, learnt
-        except (ValueError, LookupError, AttributeError, EOFError, MemoryError, OSError, zipfile.BadZipFile, zlib.error):
+        except (ValueError, LookupError, AttributeError, EOFError, MemoryError, OSError, zipfile.error, zlib.error):
             pass
     raise ValueError(f"{path} is not a whole policy; run that seed again")
 
