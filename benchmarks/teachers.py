@@ -1,11 +1,11 @@
 """How good must the teacher be? Teachers of graded quality, and what `loro-plus` and `loro` make of their episodes.
 
     python benchmarks/teachers.py results/study/main/*/online-100.npz
-    for teacher in results/teachers/*; do ROLLOUTS=$teacher ./run_all.sh; done
+    for teacher in study/teachers/*; do ROLLOUTS=$teacher ./run_all.sh; done
     python benchmarks/teachers.py results/study
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
-results/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher, where its mean return lies between random
+study/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher, where its mean return lies between random
 play (0) and the best attainable (1); in the grid worlds, what part of the optimal play it covers (coverage.py); and its
 pupils' regret after its episodes over that of as many evaluations of `online`, from its first.
 """
@@ -27,7 +27,7 @@ from episodes import act, play, read_rollouts, write_rollouts
 from files import read_results
 from watch import load_agent
 
-SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("results/teachers")
+SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
 
 
 def record(policy):

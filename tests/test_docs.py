@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 
 PAGES = {page.name: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
-QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|prompts)\.py)(?!.*--figure).*$"
+QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|prompts|teachers)\.py)(?!.*(?:--figure|npz)).*$"
 COMMANDS = [
     (name, command) for name, page in PAGES.items() for command in re.findall(QUICK, page.replace("\\\n", ""), re.M)
 ]

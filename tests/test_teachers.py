@@ -23,7 +23,7 @@ def recorded(command, tmp_path, monkeypatch):
 def test_a_policy_plays_ten_episodes_for_each_share_of_random_actions(recorded):
     lengths = {}
     for share in teachers.SHARES:
-        path = recorded / f"results/teachers/random-{share:g}/{LAKE}.jsonl"
+        path = recorded / f"study/teachers/random-{share:g}/{LAKE}.jsonl"
         header, episodes = read_rollouts(path, LAKE, environment(LAKE).make())
         assert header["model"] == f"online-0, {share:.0%} at random" and len(episodes) == 10
         lengths[share] = np.concatenate([episode.actions for episode in episodes])
@@ -31,7 +31,7 @@ def test_a_policy_plays_ten_episodes_for_each_share_of_random_actions(recorded):
 
 
 def test_the_table_holds_what_pupils_lose_over_what_online_does(recorded, command):
-    taught = [*QUICK, "--rollouts", f"results/teachers/random-1/{LAKE}.jsonl", "--out", "study/random-1"]
+    taught = [*QUICK, "--rollouts", f"study/teachers/random-1/{LAKE}.jsonl", "--out", "study/random-1"]
     command(*taught, "--method", "loro", "loro-plus", "--seeds", 2)
     head, _, row = command("study", program=teachers).out.splitlines()
     assert head.count("|") == row.count("|") == 7
