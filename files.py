@@ -82,7 +82,15 @@ def code_checksum(*parts):
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[:1] = [] if node.body[1:] else [ast.Pass()]
-    return checksum([ast.unparse(tree) for tree in trees])
+    return checksum([as_lists(tree) for tree in trees])
+
+
+def as_lists(node):
+    """A syntax tree in lists, the same in all versions of Python: without fields that are empty, which some add."""
+    if isinstance(node, ast.AST):
+        fields = [[name, as_lists(value)] for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return [type(node).__name__, *fields]
+    return [as_lists(each) for each in node] if isinstance(node, list) else repr(node)
 
 
 def file_name(text):

@@ -229,6 +229,10 @@ def test_changed_code_is_a_change(code_checksum, before, after):
     assert before in CODE and code_checksum(CODE) != code_checksum(CODE.replace(before, after))
 
 
+def test_every_version_of_python_finds_the_same(code_checksum):
+    assert code_checksum(CODE) == "00ddf68f"
+
+
 def test_of_a_function_only_its_own_code_counts(code_checksum):
     text = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
     other = text.replace("return 2", "return 3")
