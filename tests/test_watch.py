@@ -83,6 +83,18 @@ def test_a_damaged_policy_is_named_or_whole(kept, data):
         np.testing.assert_array_equal(loaded.learnt, agent.learnt)
 
 
+@pytest.mark.parametrize(("place", "bit"), [(6, 1), (8, 64)], ids=["encrypted", "unknown compression"])
+def test_a_policy_whose_archive_says_nonsense_is_named(kept, place, bit):
+    path, _ = kept["FrozenLake-v1"]
+    whole = bytearray(path.read_bytes())
+    for entry in whole.find(b"PK\x03\x04"), whole.find(b"PK\x01\x02") + 2:
+        whole[entry + place] ^= bit
+    damaged = path.with_name("nonsense.npz")
+    damaged.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"nonsense\.npz is not a whole policy"):
+        watch.load_agent(damaged)
+
+
 def test_an_array_that_is_no_policy_is_named(tmp_path):
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"array\.npy is not a whole policy"):
