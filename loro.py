@@ -65,7 +65,8 @@ class Settings(NamedTuple):
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
     balance: float = 0.5  # the clone's draws: 0: actions as often as the LLM took them; 1: all alike
-    trust_window: int = 5  # last episodes of each by which the clone and the learner are compared
+    clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
+    prior_episodes: int = 5  # episodes at random's level that the learner is taken to begin with, when it is judged
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one
@@ -92,12 +93,12 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     Returns ({"returns": a float an evaluation, "trust": the same, or None if none is to choose, "updates": a count,
     "clone": whether it is to play from then on}, who is). Raises ValueError if episodes or evaluations are too few."""
     check(method, settings, len(llm_episodes))
-    agent_rng, data_rng, act_rng, draw_rng, env_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(5))
+    agent_rng, data_rng, act_rng, draw_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
     about = env, environment.low, environment.high, environment.reward_scale, settings
-    agent, clone = (agents.make_agent(*about, agent_rng) for _ in range(2))
+    agent, clone = (agents.make_agent(*about, rng) for rng in (agent_rng, clone_rng))
 
     # 1. Collect
     if method.data == "llm":
@@ -114,17 +115,17 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     # 2. Pretrain
     full = [episode.full_return(env.spec.max_episode_steps) for episode in data if method.clone]
-    teacher = Teacher(full, environment.random_return, environment.random_std, settings.trust_window)
+    teacher = Teacher(full, environment.random_return, environment.random_std, settings.prior_episodes)
     for _ in range(settings.pretrain_updates if method.pretrain else 0):
         agent.update(replay.sample(settings.batch_size, draw_rng))
-    for _ in range(settings.clone_updates if method.clone else 0):
-        clone.update(replay.sample_llm(settings.batch_size, draw_rng), imitate=True)
+    for _ in range(settings.clone_updates if teacher.trust or not method.fine_tune else 0):
+        clone.update(replay.sample_llm(settings.batch_size, clone_rng), imitate=True)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
     trust, actor = [teacher.trust] * len(data), clone if teacher.trust else agent
-    observation, own_return, step = env.reset()[0], 0.0, 0
+    observation, own_return, step, played = env.reset()[0], 0.0, 0, 0
     while True:
         progress(f"evaluation {len(returns)} of {settings.evaluations}")
         trust.append(teacher.trust)
@@ -142,8 +143,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
             observation, own_return = next_observation, own_return + reward
             if terminated or truncated:
                 (teacher.clone_returns if actor is clone else teacher.learner_returns).append(own_return)
-                actor = clone if teacher.trust and actor is agent else agent
-                observation, own_return = env.reset()[0], 0.0
+                observation, own_return, played = env.reset()[0], 0.0, played + 1
+                actor = clone if teacher.trust and played % settings.clone_every == 0 else agent
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 agent.update(replay.sample(settings.batch_size, draw_rng), step=step)
             step += 1

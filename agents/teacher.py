@@ -1,7 +1,6 @@
 """Trust: who is to play, the clone of the LLM or the learner, by what either has shown."""
 
 import math
-from collections import deque
 
 import numpy as np
 
@@ -14,19 +13,19 @@ class Teacher:
 
         trust = 1 if lower_bound(teacher) > random_return and mean(learner) <= lower_bound(clone), else 0
 
-    Clone and learner are judged by the returns of their last `window` episodes in the run. Until there are so many, the
-    teacher's last count as the clone's, and random play's as the learner's.
+    The clone no longer changes: the teacher's returns and all of its own count. The learner gets better: the later half
+    of its returns counts, where `prior` times random_return stands before the first.
 
     returns: of the teacher's episodes. random_return, random_std: mean and standard deviation of random play's."""
 
-    def __init__(self, returns, random_return, random_std, window):
+    def __init__(self, returns, random_return, random_std, prior):
         self.beats_random = bool(returns) and lower_bound(returns, random_std) > random_return
-        self.clone_returns = deque(returns, window)
-        self.learner_returns = deque([random_return] * window, window)
+        self.clone_returns, self.learner_returns = list(returns), [random_return] * prior
 
     @property
     def trust(self):
-        return float(self.beats_random and np.mean(self.learner_returns) <= lower_bound(self.clone_returns))
+        learner = self.learner_returns[len(self.learner_returns) // 2 :]
+        return float(self.beats_random and np.mean(learner) <= lower_bound(self.clone_returns))
 
 
 def lower_bound(returns, least_std=0.0):

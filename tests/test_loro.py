@@ -57,18 +57,23 @@ def test_a_run_depends_on_its_seed_and_on_no_other_run(world, name):
     assert (parameters(a) != parameters(b)).any()
 
 
-def test_learner_data_actions_replay_and_environments_have_random_streams_of_their_own(calls, monkeypatch):
-    def begin(seed, default_rng=np.random.default_rng):
-        begun.append(default_rng(seed).random())
-        return default_rng(seed)
+def test_learner_clone_data_actions_and_replay_have_random_streams_of_their_own(calls):
+    made, acting = calls(agents, "make_agent"), calls(episodes, "act")
+    drawing, imitating = calls(loro.ReplayBuffer, "sample"), calls(loro.ReplayBuffer, "sample_llm")
+    short(TOY, "random-data")
+    learner, clone = (id(given[-1]) for given in made)
+    acts, draws, imitates = (
+        {id(given[i]) for given in each} for each, i in ((acting, 2), (drawing, -1), (imitating, -1))
+    )
+    assert imitates == {clone} and len(acts) == 2 and len(draws) == 1  # the first episodes and the run's own both act
+    assert len({learner, clone} | acts | draws) == 5
 
-    begun, learner, acting = [], calls(agents, "make_agent"), calls(episodes, "act")
-    drawing = calls(loro.ReplayBuffer, "sample")
-    monkeypatch.setattr(np.random, "default_rng", begin)
-    short(TOY, "own-data")
-    assert len(set(begun)) == len(begun) >= 5
-    used = [{id(given[i]) for given in made} for made, i in ((learner, -1), (acting, 2), (drawing, -1))]
-    assert [len(streams) for streams in used] == [1, 2, 1] and len(set.union(*used)) == 4  # data and actions both act
+
+@pytest.mark.parametrize("world", [OUTDONE, OUTDONE_TOY], ids=["lake", "toy"])
+def test_without_trust_loro_plus_is_loro_number_for_number(world):
+    (found, agent), (other, also) = (short(world, name) for name in ("loro", "loro-plus"))
+    assert {**found, "trust": [0.0] * len(found["returns"])} == other
+    np.testing.assert_array_equal(parameters(agent), parameters(also))
 
 
 def test_the_actions_of_a_random_policy_and_its_world_do_not_depend_on_what_is_learnt_meanwhile(played):
@@ -216,7 +221,6 @@ def played(monkeypatch):
     return played
 
 
-
 @pytest.mark.parametrize("name", loro.METHODS)
 def test_a_learner_is_pretrained_by_rewards_and_a_clone_by_imitation_on_the_first_episodes_alone(name, made):
     method, learning, imitating = loro.METHODS[name], Update(False, 1.0, 64, False, 0), Update(True, 1.0, 64, True, 0)
@@ -273,7 +277,8 @@ OTHERWISE = {
     "pretrain_updates": (LAKE, "loro", 49),
     "clone_updates": (LAKE, "clone", 49),
     "balance": (LAKE, "clone", 0.0),
-    "trust_window": (BEATEN, "loro-plus", 3),
+    "clone_every": (TOY, "loro-plus", 2),
+    "prior_episodes": (BEATEN, "loro-plus", 500),
     "steps_per_evaluation": (LAKE, "loro", 59),
     "episodes_per_evaluation": (LAKE, "loro", 4),
     "early_updates": (LAKE, "loro", 3),
@@ -329,13 +334,17 @@ def turns(monkeypatch):
     return played
 
 
-def test_while_the_clone_is_trusted_it_plays_greedily_and_the_learner_explores_by_turns(turns):
-    found, _ = short(TOY, "loro-plus", trust_window=500, epsilon_steps=100)
+@pytest.mark.parametrize("every", [1, 2, 10])
+def test_while_the_clone_is_trusted_it_plays_some_episodes_greedily_and_the_learner_explores_in_the_others(
+    turns, every
+):
+    found, _ = short(TOY, "loro-plus", clone_every=every, prior_episodes=500, epsilon_steps=100)
     players, epsilons, _ = zip(*turns())
     clone, falling = players[0], [max(0.05, 1 - step / 100) for step in range(OWN_STEPS)]
+    its = [n % every == 0 for n in range(len(players))]
     assert set(found["trust"]) == {1.0}
-    assert [player is clone for player in players] == [n % 2 == 0 for n in range(len(players))]
-    assert list(epsilons) == [[0.0] * 3 if n % 2 == 0 else falling[3 * n : 3 * n + 3] for n in range(len(players))]
+    assert [player is clone for player in players] == its
+    assert list(epsilons) == [[0.0] * 3 if of_clone else falling[3 * n : 3 * n + 3] for n, of_clone in enumerate(its)]
 
 
 @pytest.mark.parametrize(("world", "name"), [(OUTDONE_TOY, "loro-plus"), (TOY, "loro"), (TOY, "online"), (TOY, "mix")])
@@ -346,10 +355,10 @@ def test_where_none_is_trusted_the_learner_explores_alone(world, name, turns):
     assert np.ravel(epsilons) == pytest.approx([max(0.05, 1 - step / 100) for step in range(3 * len(players))])
 
 
-@pytest.mark.parametrize(("window", "last"), [(500, 1.0), (5, 0.0)])
-def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(window, last, turns, calls):
+@pytest.mark.parametrize(("prior", "last"), [(500, 1.0), (5, 0.0)])
+def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(prior, last, turns, calls):
     evaluating, judging = calls(episodes, "evaluate"), calls(loro, "Teacher")
-    found, agent = short(BEATEN, "loro-plus", evaluations=18, trust_window=window)
+    found, agent = short(BEATEN, "loro-plus", evaluations=18, clone_every=2, prior_episodes=prior)
     (given,), played = judging, turns()
     clone, expected, teacher, each = played[0][0], [], Teacher(*given), STEPS // 3
     for evaluation in range(8):
@@ -366,7 +375,7 @@ def test_a_teacher_is_judged_by_full_returns_beside_a_random_policys(calls):
     made, whole = calls(loro, "Teacher"), CART[1][0]
     cut = whole._replace(observations=whole.observations[:51], actions=whole.actions[:50], rewards=whole.rewards[:50])
     fallen = cut._replace(terminated=True, truncated=False)
-    found, _ = short((CART[0], [cut, fallen] * 5), "loro-plus", evaluations=11, trust_window=7)
+    found, _ = short((CART[0], [cut, fallen] * 5), "loro-plus", evaluations=11, prior_episodes=7)
     assert made == [([200.0, 50.0] * 5, CART[0].random_return, CART[0].random_std, 7)]
     assert found["returns"][:10] == [50.0] * 10
 
@@ -607,7 +616,9 @@ def test_a_setting_that_makes_no_sense_is_refused(field, value):
         parse(f"{option(field)}={value}")
 
 
-@pytest.mark.parametrize("field", ["evaluations", "batch_size", "buffer_size", "hidden", "decay_steps", "trust_window"])
+@pytest.mark.parametrize(
+    "field", ["evaluations", "batch_size", "buffer_size", "hidden", "decay_steps", "clone_every", "prior_episodes"]
+)
 def test_what_is_counted_begins_with_one(field):
     with pytest.raises(ValueError, match="not a whole number from 1 to"):
         parse(option(field), 0)

@@ -12,15 +12,15 @@ from agents.teacher import Teacher, lower_bound
 from envs_text import find_environment
 from episodes import play
 
-numbers, windows, stds = st.integers(-50, 50), st.integers(1, 6), st.floats(0, 100)
+numbers, priors, stds = st.integers(-50, 50), st.integers(1, 6), st.floats(0, 100)
 returns = st.lists(numbers, min_size=1, max_size=12)
 good = st.lists(st.integers(30, 50), min_size=5, max_size=12)  # beyond doubt above 0, whatever they are
-GOOD, RANDOM, WINDOW = [9.0, 10.0, 11.0] * 4, 0.0, 4
+GOOD, RANDOM, PRIOR = [9.0, 10.0, 11.0] * 4, 0.0, 4
 
 
-def trust(teacher_returns, random_return, window, learner=(), clone=(), random_std=0.0):
+def trust(teacher_returns, random_return, prior, learner=(), clone=(), random_std=0.0):
     """What trust is after episodes of the learner and of the clone with those returns."""
-    teacher = Teacher(teacher_returns, random_return, random_std, window)
+    teacher = Teacher(teacher_returns, random_return, random_std, prior)
     teacher.learner_returns.extend(learner)
     teacher.clone_returns.extend(clone)
     return teacher.trust
@@ -30,147 +30,142 @@ def shifted(values, by):
     return [value + by for value in values]
 
 
+def halves(late, prior, early=0.0):
+    """A learner's returns, of which `late` are the later half, with `prior` of random play's before them."""
+    assert len(late) >= prior
+    return [early] * (len(late) - prior) + list(late)
+
+
 @st.composite
-def full_windows(draw):
-    """A window, and as many returns of the learner and of the clone."""
-    window = draw(windows)
-    learner, clone = (draw(st.lists(numbers, min_size=window, max_size=window)) for _ in range(2))
-    return window, learner, clone
+def shown(draw):
+    """A prior; returns of the learner's later half; returns of the clone, some or none."""
+    prior = draw(priors)
+    return prior, draw(st.lists(numbers, min_size=prior, max_size=12)), draw(st.lists(numbers, max_size=12))
 
 
-@given(returns, numbers, windows, returns, returns, stds)
-def test_trust_is_zero_or_one(teacher, random_return, window, learner, clone, random_std):
-    assert trust(teacher, random_return, window, learner, clone, random_std) in (0.0, 1.0)
+@given(returns, numbers, priors, returns, returns, stds)
+def test_trust_is_zero_or_one(teacher, random_return, prior, learner, clone, random_std):
+    assert trust(teacher, random_return, prior, learner, clone, random_std) in (0.0, 1.0)
 
 
-@given(returns, windows, st.integers(0, 50), st.lists(numbers), st.lists(numbers), stds)
-def test_a_teacher_that_is_not_above_random_is_never_trusted(teacher, window, worse, learner, clone, random_std):
+@given(returns, priors, st.integers(0, 50), st.lists(numbers), st.lists(numbers), stds)
+def test_a_teacher_that_is_not_above_random_is_never_trusted(teacher, prior, worse, learner, clone, random_std):
     random_return = statistics.fmean(teacher) + worse
-    assert trust(teacher, random_return, window, learner, clone, random_std) == 0
+    assert trust(teacher, random_return, prior, learner, clone, random_std) == 0
 
 
 @pytest.mark.parametrize(("mean", "n", "expected"), [(0.5, 1, 0), (1.9, 1, 0), (2.1, 1, 1), (0.9, 4, 0), (1.1, 4, 1)])
 def test_a_teacher_must_beat_random_by_two_standard_errors(mean, n, expected):
-    assert trust([mean] * n, RANDOM, WINDOW, random_std=1.0) == expected
+    assert trust([mean] * n, RANDOM, PRIOR, random_std=1.0) == expected
 
 
 @pytest.mark.parametrize(("random_return", "expected"), [(0.0, 0), (-1000.0, 1)])
 def test_a_teacher_is_judged_against_the_random_return(random_return, expected):
-    assert trust([-99.0, -100.0, -101.0] * 4, random_return, WINDOW) == expected
+    assert trust([-99.0, -100.0, -101.0] * 4, random_return, PRIOR) == expected
 
 
-@given(good, windows)
-def test_a_good_teacher_is_trusted_at_once(teacher, window):
-    assert trust(teacher, RANDOM, window) == 1
+@given(returns, numbers, priors, stds)
+def test_a_teacher_that_beats_random_is_trusted_at_once(teacher, random_return, prior, random_std):
+    beats = Teacher(teacher, random_return, random_std, prior).beats_random
+    assert trust(teacher, random_return, prior, random_std=random_std) == beats
 
 
-def test_all_the_teachers_episodes_are_held_against_random_play_however_good_the_last_and_the_clone_are():
-    assert trust([-60.0] * 6 + [10.0] * WINDOW, RANDOM, WINDOW, clone=[10.0] * WINDOW) == 0
+def test_a_teacher_that_does_not_beat_random_is_not_trusted_however_good_the_clone_is():
+    assert trust([-60.0] * 6 + [10.0] * 4, RANDOM, PRIOR, clone=[10.0] * 500) == 0
 
 
-@given(windows, st.lists(numbers))
-def test_without_episodes_there_is_no_trust(window, learner):
-    assert trust([], -100.0, window, learner) == 0
+@given(priors, st.lists(numbers))
+def test_without_episodes_there_is_no_trust(prior, learner):
+    assert trust([], -100.0, prior, learner) == 0
 
 
 def test_a_clone_that_fails_is_dropped_at_once_however_good_its_teacher():
-    assert trust([-10.0] * 8, -2000.0, WINDOW, clone=[-9000.0], random_std=600.0) == 0
+    assert trust([-10.0] * 10, -2000.0, PRIOR, clone=[-9000.0], random_std=600.0) == 0
 
 
-@given(good, full_windows(), st.floats(1e-6, 50))
-def test_a_trusted_clone_plays_until_the_learners_mean_is_above_its_lower_bound(teacher, full, more):
-    window, learner, clone = full
-    to_the_bound = lower_bound(clone) - statistics.fmean(learner)
-    assert trust(teacher, RANDOM, window, shifted(learner, to_the_bound - more), clone) == 1
-    assert trust(teacher, RANDOM, window, shifted(learner, to_the_bound + more), clone) == 0
+@given(good, shown(), st.floats(1e-6, 50))
+def test_a_trusted_clone_plays_until_the_mean_of_the_learners_later_half_is_above_the_lower_bound(teacher, two, more):
+    prior, learner, clone = two
+    to_the_bound = lower_bound(teacher + clone) - statistics.fmean(learner)
+    assert trust(teacher, RANDOM, prior, halves(shifted(learner, to_the_bound - more), prior), clone) == 1
+    assert trust(teacher, RANDOM, prior, halves(shifted(learner, to_the_bound + more), prior), clone) == 0
 
 
-@given(good, windows, st.data(), st.floats(1e-6, 50))
-def test_until_the_clone_has_played_a_window_the_teachers_last_returns_count_as_its_own(teacher, window, data, more):
-    clone = data.draw(st.lists(numbers, max_size=window - 1))
-    level = lower_bound([*teacher, *clone][-window:])
-    assert trust(teacher, RANDOM, window, [level - more] * window, clone) == 1
-    assert trust(teacher, RANDOM, window, [level + more] * window, clone) == 0
+def test_a_learner_takes_over_when_it_is_level_within_two_standard_errors_of_teacher_and_clone():
+    teacher, clone = [15.0, 25.0] * 2, [15.0, 25.0] * 6  # standard error 1.3
+    assert trust(teacher, RANDOM, PRIOR, [17.0] * 99, clone) == 1
+    assert trust(teacher, RANDOM, PRIOR, [17.7] * 99, clone) == 0
+    assert trust(teacher, RANDOM, PRIOR, [17.0] * 99) == 0  # of the teacher's four alone it is 2.9
 
 
-def test_a_learner_takes_over_when_it_is_level_within_two_standard_errors_of_the_clone():
-    clone = [5.0, 15.0, 5.0, 15.0]  # standard error 2.9
-    assert trust(GOOD, RANDOM, WINDOW, [4.0] * WINDOW, clone) == 1
-    assert trust(GOOD, RANDOM, WINDOW, [5.0] * WINDOW, clone) == 0
-
-
-@given(windows, numbers)
-def test_a_tie_with_a_clone_that_never_varies_keeps_the_clone(window, level):
-    assert trust(GOOD, RANDOM, window, [level] * window, [level] * window) == 1
-    assert trust(GOOD, RANDOM, window, [level] * window, [level - 1] * window) == 0
+@given(priors, st.integers(10, 50), st.integers(1, 99))
+def test_a_tie_with_a_clone_that_never_varies_keeps_the_clone(prior, level, n):
+    teacher, clone, learner = [level] * 9, [level] * n, [level] * 99
+    assert trust(teacher, RANDOM, prior, learner, clone) == 1
+    assert trust(teacher, RANDOM, prior, shifted(learner, 1), clone) == 0
 
 
 def test_one_lucky_episode_does_not_outdo_a_good_teacher():
-    assert trust(GOOD, RANDOM, WINDOW, [30.0]) == 1
+    assert trust(GOOD, RANDOM, PRIOR, [25.0]) == 1
 
 
-@given(st.lists(numbers, max_size=30), windows)
-def test_trust_comes_back_when_the_learner_falls_behind(earlier, window):
-    clone = [10.0] * window
-    assert trust(GOOD, RANDOM, window, [*earlier, *[20.0] * window], clone) == 0
-    assert trust(GOOD, RANDOM, window, [*earlier, *[20.0] * window, *[5.0] * window], clone) == 1
+@given(priors, st.lists(st.integers(20, 50), max_size=30))
+def test_trust_comes_back_when_the_learner_falls_behind(prior, earlier):
+    clone, better = [10.0] * 50, [20.0] * 10 + earlier
+    assert trust(GOOD, RANDOM, prior, better, clone) == 0
+    assert trust(GOOD, RANDOM, prior, better + [5.0] * (prior + len(better)), clone) == 1
 
 
-@given(returns, numbers, windows, returns, st.integers(0, 50))
-def test_a_teacher_that_is_better_by_a_constant_is_trusted_no_less(teacher, random_return, window, learner, more):
-    better = trust(shifted(teacher, more), random_return, window, learner)
-    assert better >= trust(teacher, random_return, window, learner)
+@given(returns, numbers, priors, returns, st.integers(0, 50))
+def test_a_teacher_that_is_better_by_a_constant_is_trusted_no_less(teacher, random_return, prior, learner, more):
+    better = trust(shifted(teacher, more), random_return, prior, learner)
+    assert better >= trust(teacher, random_return, prior, learner)
 
 
 def test_one_return_far_above_the_others_costs_trust_since_they_then_vary_more():
-    assert trust([1.0, 1.0, 1.0], RANDOM, WINDOW) > trust([1.0, 1.0, 100.0], RANDOM, WINDOW)
+    assert trust([1.0, 1.0, 1.0], RANDOM, PRIOR) > trust([1.0, 1.0, 100.0], RANDOM, PRIOR)
 
 
-@given(good, full_windows(), st.lists(st.integers(0, 50), min_size=12, max_size=12))
-def test_trust_falls_with_each_of_the_learners_returns(teacher, full, more):
-    window, learner, clone = full
+@given(good, priors, returns, returns, st.lists(st.integers(0, 50), min_size=12, max_size=12))
+def test_trust_falls_with_each_of_the_learners_returns(teacher, prior, learner, clone, more):
     better = [each + by for each, by in zip(learner, more)]
-    assert trust(teacher, RANDOM, window, better, clone) <= trust(teacher, RANDOM, window, learner, clone)
+    assert trust(teacher, RANDOM, prior, better, clone) <= trust(teacher, RANDOM, prior, learner, clone)
 
 
-@given(good, full_windows(), returns)
-def test_the_learners_last_window_of_returns_alone_counts(teacher, full, earlier):
-    window, learner, clone = full
-    late = trust(teacher, RANDOM, window, earlier + learner, clone)
-    assert late == trust(teacher, RANDOM, window, learner, clone)
+@given(good, shown(), numbers)
+def test_the_earlier_half_of_the_learners_returns_is_of_no_importance(teacher, two, early):
+    prior, learner, clone = two
+    expected = trust(teacher, RANDOM, prior, halves(learner, prior), clone)
+    assert trust(teacher, RANDOM, prior, halves(learner, prior, early), clone) == expected
 
 
-@given(good, good, full_windows())
-def test_once_the_clone_has_played_a_window_it_no_longer_matters_what_a_good_teacher_did(teacher, another, full):
-    window, learner, clone = full
-    assert trust(teacher, RANDOM, window, learner, clone) == trust(another, RANDOM, window, learner, clone)
+@given(returns, numbers, priors, returns, st.integers(0, 12))
+def test_a_larger_prior_is_so_many_more_first_episodes_at_randoms_level(teacher, random_return, prior, learner, more):
+    as_random = [random_return] * more + learner
+    expected = trust(teacher, random_return, prior, as_random)
+    assert trust(teacher, random_return, prior + more, learner) == expected
 
 
-@given(returns, numbers, windows, returns, st.integers(0, 12))
-def test_the_learner_counts_as_random_until_it_has_played_a_window(teacher, random_return, window, learner, n):
-    as_random = [random_return] * n
-    assert trust(teacher, random_return, window, as_random + learner) == trust(teacher, random_return, window, learner)
-
-
-@given(good, full_windows(), st.randoms())
-def test_the_order_of_returns_is_of_no_importance(teacher, full, random):
-    window, learner, clone = full
+@given(good, shown(), st.randoms())
+def test_the_order_of_returns_within_a_half_is_of_no_importance(teacher, two, random):
+    prior, learner, clone = two
     learner = shifted(learner, 0.1234)  # so that there is no tie, which rounding would decide
-    reordered = (random.sample(values, len(values)) for values in (learner, clone))
-    assert trust(teacher, RANDOM, window, *reordered) == trust(teacher, RANDOM, window, learner, clone)
+    late, other = (random.sample(values, len(values)) for values in (learner, clone))
+    expected = trust(teacher, RANDOM, prior, halves(learner, prior), clone)
+    assert trust(teacher, RANDOM, prior, halves(late, prior), other) == expected
 
 
-@given(returns, numbers, windows, returns, returns, stds, numbers)
-def test_adding_a_constant_to_all_returns_changes_nothing(teacher, random_return, window, learner, clone, std, more):
+@given(returns, numbers, priors, returns, returns, stds, numbers)
+def test_adding_a_constant_to_all_returns_changes_nothing(teacher, random_return, prior, learner, clone, std, more):
     learner, random_return = shifted(learner, 0.1234), random_return + 0.4321  # so that there is no tie
     moved = [shifted(each, more) for each in (teacher, learner, clone)]
-    before = trust(teacher, random_return, window, learner, clone, std)
-    assert trust(moved[0], random_return + more, window, *moved[1:], std) == before
+    before = trust(teacher, random_return, prior, learner, clone, std)
+    assert trust(moved[0], random_return + more, prior, *moved[1:], std) == before
 
 
-@given(returns, numbers, windows, st.tuples(stds, stds))
-def test_the_more_chance_there_is_in_random_play_the_less_a_teacher_is_trusted(teacher, random_return, window, two):
-    trusts = [trust(teacher, random_return, window, random_std=std) for std in sorted(two)]
+@given(returns, numbers, priors, st.tuples(stds, stds))
+def test_the_more_chance_there_is_in_random_play_the_less_a_teacher_is_trusted(teacher, random_return, prior, two):
+    trusts = [trust(teacher, random_return, prior, random_std=std) for std in sorted(two)]
     assert trusts[0] >= trusts[1]
 
 
