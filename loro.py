@@ -46,7 +46,7 @@ class Method(NamedTuple):
 METHODS = {
     "online": Method(None),  # on-policy RL: the same learner without the LLM
     "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone plays until loro is level with it
+    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until loro is level
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, clone=True, keep=True),  # loro-plus on a random policy's episodes
@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     clone_updates: int = 10_000  # updates of the clone on them
     balance: float = 0.5  # the clone's draws: 0: actions as often as the LLM took them; 1: all alike
     clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
-    prior_episodes: int = 5  # episodes at random's level that the learner is taken to begin with, when it is judged
+    prior_episodes: int = 5  # how often random play's mean stands before the learner's returns, when it is judged
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one

@@ -13,8 +13,8 @@ class Teacher:
 
         trust = 1 if lower_bound(teacher) > random_return and mean(learner) <= lower_bound(clone), else 0
 
-    The clone no longer changes: the teacher's returns and all of its own count. The learner gets better: the later half
-    of its returns counts, where `prior` times random_return stands before the first.
+    clone: the teacher's returns and all of the clone's own, since it no longer changes. learner, which gets better: the
+    later half of a list that begins with `prior` times random_return; then come its returns.
 
     returns: of the teacher's episodes. random_return, random_std: mean and standard deviation of random play's."""
 

@@ -79,13 +79,21 @@ def test_without_episodes_there_is_no_trust(prior, learner):
     assert trust([], -100.0, prior, learner) == 0
 
 
-def test_a_clone_that_fails_is_dropped_at_once_however_good_its_teacher():
+def test_a_clone_that_falls_far_below_random_play_is_dropped_at_once_however_good_its_teacher():
     assert trust([-10.0] * 10, -2000.0, PRIOR, clone=[-9000.0], random_std=600.0) == 0
 
 
+def test_a_clone_that_is_as_poor_as_random_play_is_trusted_until_the_learner_is_above_what_it_may_be():
+    assert trust([10.0] * 10, RANDOM, PRIOR, clone=[0.0]) == 1
+    assert trust([10.0] * 10, RANDOM, PRIOR, [1.0] * 20, clone=[0.0] * 20) == 1
+    assert trust([10.0] * 10, RANDOM, PRIOR, [2.0] * 20, clone=[0.0] * 20) == 0
+
+
 @given(good, shown(), st.floats(1e-6, 50))
-def test_a_trusted_clone_plays_until_the_mean_of_the_learners_later_half_is_above_the_lower_bound(teacher, two, more):
-    prior, learner, clone = two
+def test_a_trusted_clone_plays_until_the_mean_of_the_learners_later_half_is_above_the_lower_bound(
+    teacher, returns_shown, more
+):
+    prior, learner, clone = returns_shown
     to_the_bound = lower_bound(teacher + clone) - statistics.fmean(learner)
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, to_the_bound - more), prior), clone) == 1
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, to_the_bound + more), prior), clone) == 0
@@ -133,8 +141,8 @@ def test_trust_falls_with_each_of_the_learners_returns(teacher, prior, learner, 
 
 
 @given(good, shown(), numbers)
-def test_the_earlier_half_of_the_learners_returns_is_of_no_importance(teacher, two, early):
-    prior, learner, clone = two
+def test_the_earlier_half_of_the_learners_returns_is_of_no_importance(teacher, returns_shown, early):
+    prior, learner, clone = returns_shown
     expected = trust(teacher, RANDOM, prior, halves(learner, prior), clone)
     assert trust(teacher, RANDOM, prior, halves(learner, prior, early), clone) == expected
 
@@ -147,8 +155,8 @@ def test_a_larger_prior_is_so_many_more_first_episodes_at_randoms_level(teacher,
 
 
 @given(good, shown(), st.randoms())
-def test_the_order_of_returns_within_a_half_is_of_no_importance(teacher, two, random):
-    prior, learner, clone = two
+def test_the_order_of_returns_within_a_half_is_of_no_importance(teacher, returns_shown, random):
+    prior, learner, clone = returns_shown
     learner = shifted(learner, 0.1234)  # so that there is no tie, which rounding would decide
     late, other = (random.sample(values, len(values)) for values in (learner, clone))
     expected = trust(teacher, RANDOM, prior, halves(learner, prior), clone)

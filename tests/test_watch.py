@@ -191,8 +191,11 @@ def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
-    [(["--episode", 10], "the last is --episode 9"), (["--pictures", "/dev/null/a.gif"], "File exists|directory"),
-     (["--pictures", "a.png"], "is no .gif")],
+    [
+        (["--episode", 10], "the last is --episode 9"),
+        (["--pictures", "/dev/null/a.gif"], "File exists|directory"),
+        (["--pictures", "a.png"], "is no .gif"),
+    ],
 )
 def test_what_cannot_be_shown_is_named(shown, arguments, problem):
     with pytest.raises((ValueError, OSError), match=problem):
