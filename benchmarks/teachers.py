@@ -2,12 +2,13 @@
 
     python benchmarks/teachers.py results/study/main/*/online-100.npz
     for teacher in study/teachers/*; do ROLLOUTS=$teacher ./run_all.sh; done
-    python benchmarks/teachers.py results/study
+    python benchmarks/teachers.py results/study --figure study/teachers.png
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
-study/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher, where its mean return lies between random
-play (0) and the best attainable (1); in the grid worlds, what part of the optimal play it covers (coverage.py); and its
-pupils' regret after its episodes over that of as many evaluations of `online`, from its first.
+study/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher in the results, where its mean return lies
+between random play (0) and the best attainable (1); in the grid worlds, what part of the optimal play its recording
+covers (coverage.py), if that is there; and its pupils' regret after its episodes over that of as many evaluations of
+`online`, from its first.
 """
 
 import sys
@@ -41,39 +42,76 @@ def record(policy):
         write_rollouts(TEACHERS / f"random-{share:g}" / f"{env_name}.jsonl", header, episodes)
 
 
-def table(rows):
-    """The lines of a Markdown table from the rows of `report.group`."""
+def compare(rows):
+    """Of each teacher in the rows of `report.group` whose recording is there: (environment's name, teacher, is it
+    graded? its level, what part of the optimal play it covers if known, {method: its pupils' regret over `online`'s}).
+    """
+    for env, model, folder in dict.fromkeys((env, row["model"], row["folder"]) for (env, _), row in rows.items()):
+        environment, online, graded = (
+            find_environment(env),
+            rows[env, "online"]["returns"],
+            folder.startswith("random-"),
+        )
+        recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
+        best, worst, regrets = environment.best_return, environment.random_return, {}
+        for (where, name), row in rows.items():
+            n, returns = row["llm_episodes"], row["returns"]
+            if n and best is not None and (where, row["model"], row["folder"]) == (env, model, folder):
+                regrets[name.split(",")[0]] = np.mean(best - returns[:, n:]) / np.mean(best - online[:, :-n])
+        if regrets and (graded or folder == "main"):
+            _, episodes = read_rollouts(recording, env, environment.make())
+            level = (np.mean([episode.total for episode in episodes]) - worst) / (best - worst)
+            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], regrets
+
+
+def table(teachers):
+    """The lines of a Markdown table of what `compare` finds."""
     yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
-    for env, model, folder in dict.fromkeys((env, row["model"], row["folder"]) for (env, _), row in rows.items()):
-        if not folder.startswith("random-"):
-            continue
-        environment, online = find_environment(env), rows[env, "online"]
-        _, episodes = read_rollouts(TEACHERS / folder / f"{env}.jsonl", env, environment.make())
-        span = environment.best_return - environment.random_return
-        level = (np.mean([episode.total for episode in episodes]) - environment.random_return) / span
-        covered = f"{coverage(environment.make(), episodes)[2]:.2f}" if environment.grid else ""
-        after = {}
-        for method, row in ((name.split(",")[0], row) for (where, name), row in rows.items() if where == env):
-            if row["folder"] == folder:
-                n = row["returns"].shape[1] - row["llm_episodes"]
-                its, theirs = row["returns"][:, -n:], online["returns"][:, :n]
-                after[method] = (environment.best_return - its).sum(1).mean()
-                after[method] /= (environment.best_return - theirs).sum(1).mean()
-        cells = (f"{after[method]:.2f}" if method in after else "" for method in ("loro-plus", "loro"))
-        yield f"| {env} | {terminal.printable(model)} | {level:.2f} | {covered} | {' | '.join(cells)} |"
+    for env, model, _, level, covered, regrets in teachers:
+        cells = [f"{covered:.2f}" if covered else ""]
+        cells += [f"{regrets[method]:.2f}" if method in regrets else "" for method in ("loro-plus", "loro")]
+        yield f"| {env} | {terminal.printable(model)} | {level:.2f} | {' | '.join(cells)} |"
+
+
+def draw(teachers):
+    """A matplotlib Figure of it: a panel an environment, the teacher's level across, its pupils' regret up. Hollow
+    marks stand for teachers that are not graded."""
+    from matplotlib.figure import Figure
+
+    envs = list(dict.fromkeys(env for env, *_ in teachers))
+    across, down = min(3, len(envs)), -(-len(envs) // 3)
+    figure = Figure(figsize=(4 * across, 3 * down + 0.4), layout="constrained")
+    for i, env in enumerate(envs, 1):
+        panel = figure.add_subplot(down, across, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
+        panel.axhline(1, color="black", linewidth=0.8, label="online")
+        for method, colour, mark, dashes in (
+            ("loro-plus", report.COLOURS[0], "o", "-"),
+            ("loro", report.COLOURS[1], "^", "--"),
+        ):
+            found = [(*each[2:4], each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
+            for graded, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
+                points = np.array(sorted(point[1:] for point in found if point[0] == graded)).reshape(-1, 2)
+                panel.plot(*points.T, marker=mark, color=colour, **style)
+        panel.set(xlim=(-0.1, 1.1), ylim=(0, None))
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
 
 
 def main():
     parser = terminal.Parser(description="Teachers of graded quality, and what becomes of their pupils.")
     parser.add_argument("places", nargs="+", type=Path, help="kept policies, to record; or results, to compare")
-    places = parser.parse_args().places
-    if all(place.suffix == ".npz" for place in places):
-        for place in places:
+    parser.add_argument("--figure", type=terminal.writable(*terminal.FIGURES), metavar="FILE", help="draw the latter")
+    options = parser.parse_args()
+    if all(place.suffix == ".npz" for place in options.places):
+        for place in options.places:
             record(place)
     else:
-        results = [run for place in places for run in read_results(place)]
-        print("\n".join(table(report.group(results, ["online", "loro-plus", "loro"]))))
+        results = [run for place in options.places for run in read_results(place)]
+        teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
+        print("\n".join(table(teachers)))
+        if options.figure:
+            draw(teachers).savefig(options.figure, dpi=150)
 
 
 if __name__ == "__main__":
