@@ -164,7 +164,8 @@ def table(returns, best_return, columns=80):
     low, high = np.quantile(every, 0.1), every.max()
     low = low if low < high else every.min()
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
-    lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:.4g} to {high:.4g}")]
+    scale = " to ".join(f"{float(f'{end:.4g}'):,.9g}" for end in (low, high))
+    lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
     for method, mean in means.items():
         regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
         bars = curve(mean, low, high, max(1, columns - wide - 44))

@@ -38,7 +38,7 @@ def test_the_table():
 def test_a_best_return_that_is_unknown_leaves_regret_unknown():
     assert visible(terminal.table({"loro": np.array([[-1234.5, -1000]])}, None)) == visible(
         [
-            "method cumulative reward       mean      regret   -1211 to -1000",
+            "method cumulative reward       mean      regret   -1,211 to -1,000",
             "loro            -2,234.5  -1,117.25     unknown   ▁█",
         ]
     )
@@ -84,6 +84,11 @@ def test_a_curve_rises_with_the_returns():
 
 def test_a_bar_is_the_mean_of_its_share():
     assert terminal.curve(np.array([0.0, 0, 0, 7, 7, 7, 7, 7]), 0, 7, 4) == "▁▅██"  # 3.5 is nearest to an even four
+
+
+def test_a_scale_of_tens_of_thousands_is_written_out():
+    head, _ = terminal.table({"loro": np.array([[-20000.0, -20000.0, -13.0]])}, -13.0)
+    assert head.endswith("-20,000 to -13")
 
 
 def test_what_is_off_the_scale_is_at_its_end():
