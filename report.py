@@ -122,10 +122,10 @@ def draw(rows, first=None):
     return figure
 
 
-def save(rows, path, first=None):
-    """Draws the figure into the file at the Path `path`, or says what it lacks."""
+def save(rows, path, draw=draw):
+    """Puts the figure that `draw` makes of `rows` into the file at the Path `path`, or says what it lacks."""
     try:
-        draw(rows, first).savefig(path, dpi=150)
+        draw(rows).savefig(path, dpi=150)
     except ImportError:
         print("no figure, for want of matplotlib; pip install matplotlib", file=sys.stderr)
 
@@ -150,7 +150,7 @@ def main():
     lines = brief(rows) if options.brief else table(rows)
     print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
-        save(rows, options.figure, options.first)
+        save(rows, options.figure, lambda rows: draw(rows, options.first))
     for seed in sorted({seed for row in rows.values() for seed in row["seeds"]}):
         lacking = "; ".join(f"{env} {name}" for (env, name), row in rows.items() if seed not in row["seeds"])
         if lacking:

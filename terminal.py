@@ -164,8 +164,8 @@ def table(returns, best_return, columns=80):
     low, high = np.quantile(every, 0.1), every.max()
     low = low if low < high else every.min()
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
-    scale = " to ".join(f"{float(f'{end:.4g}'):,.9g}" for end in (low, high))
-    lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
+    places = ",.0f" if high - low >= 100 else ".4g"
+    lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:{places}} to {high:{places}}")]
     for method, mean in means.items():
         regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
         bars = curve(mean, low, high, max(1, columns - wide - 44))

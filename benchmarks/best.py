@@ -1,4 +1,4 @@
-"""The best attainable mean return of each environment, by dynamic programming: `python benchmarks/best.py`.
+"""The best attainable mean return of each environment, by dynamic programming: `python benchmarks/best.py [ENV ...]`.
 
 The table environments are exact. MountainCar and Pendulum are planned on a grid of states with bilinear interpolation.
 What is printed is what the plan earns when it is played, from starts spread evenly over those that `reset` draws from:
@@ -110,7 +110,7 @@ def main():
         "MountainCar-v0": (mountain_car, (-1.2, -0.07), (0.6, 0.07), (-0.5 + 0.1 * even, 0 * even)),
         "Pendulum-v1": (pendulum, (-np.pi, -8), (np.pi, 8), (angle, speed)),
     }
-    for name in ENVIRONMENTS:
+    for name in sys.argv[1:] or ENVIRONMENTS:
         environment = find_environment(name)
         env = environment.make()
         if name in models:
@@ -119,7 +119,7 @@ def main():
             found = exact(env)
         else:
             continue
-        print(f"{name:20} {found:9.3f}   in envs_text.py: {environment.best_return}", flush=True)
+        print(f"{name:20} {found:9.3f}   as described: {environment.best_return}", flush=True)
 
 
 if __name__ == "__main__":

@@ -46,22 +46,21 @@ def compare(rows):
     """Of each teacher in the rows of `report.group` whose recording is there: (environment's name, teacher, is it
     graded? its level, what part of the optimal play it covers if known, {method: its pupils' regret over `online`'s}).
     """
-    for env, model, folder in dict.fromkeys((env, row["model"], row["folder"]) for (env, _), row in rows.items()):
-        environment, online, graded = (
-            find_environment(env),
-            rows[env, "online"]["returns"],
-            folder.startswith("random-"),
-        )
+    regrets = {}
+    for (env, name), row in rows.items():
+        best, n = row["best_return"], row["llm_episodes"]
+        if n and best is not None:
+            its, theirs = best - row["returns"][:, n:], best - rows[env, "online"]["returns"][:, :-n]
+            of = regrets.setdefault((env, row["model"], row["folder"]), {})
+            of[name.split(",")[0]] = its.mean() / theirs.mean()
+    for (env, model, folder), of in regrets.items():
+        environment, graded = find_environment(env), folder != "main"
         recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
-        best, worst, regrets = environment.best_return, environment.random_return, {}
-        for (where, name), row in rows.items():
-            n, returns = row["llm_episodes"], row["returns"]
-            if n and best is not None and (where, row["model"], row["folder"]) == (env, model, folder):
-                regrets[name.split(",")[0]] = np.mean(best - returns[:, n:]) / np.mean(best - online[:, :-n])
-        if regrets and (graded or folder == "main"):
+        if recording.is_file():
             _, episodes = read_rollouts(recording, env, environment.make())
-            level = (np.mean([episode.total for episode in episodes]) - worst) / (best - worst)
-            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], regrets
+            level = np.mean([episode.total for episode in episodes]) - environment.random_return
+            level /= environment.best_return - environment.random_return
+            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], of
 
 
 def table(teachers):
@@ -85,10 +84,7 @@ def draw(teachers):
     for i, env in enumerate(envs, 1):
         panel = figure.add_subplot(down, across, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
         panel.axhline(1, color="black", linewidth=0.8, label="online")
-        for method, colour, mark, dashes in (
-            ("loro-plus", report.COLOURS[0], "o", "-"),
-            ("loro", report.COLOURS[1], "^", "--"),
-        ):
+        for method, colour, mark, dashes in zip(("loro-plus", "loro"), report.COLOURS, "o^", ("-", "--")):
             found = [(*each[2:4], each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
             for graded, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
                 points = np.array(sorted(point[1:] for point in found if point[0] == graded)).reshape(-1, 2)
@@ -111,7 +107,7 @@ def main():
         teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
         print("\n".join(table(teachers)))
         if options.figure:
-            draw(teachers).savefig(options.figure, dpi=150)
+            report.save(teachers, options.figure, draw)
 
 
 if __name__ == "__main__":
