@@ -125,7 +125,8 @@ class ChatClient:
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
         if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
             raise ServerError("give --base-url a server, such as http://localhost:11434/v1, without a password in it")
-        options = {"json": json, "timeout": (5, self.timeout), "allow_redirects": False, "stream": True}
+        limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
+        options = {"json": json, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()
 
         def send():
