@@ -58,25 +58,25 @@ class Player:
         return action, replies
 
     def vote(self, messages):
-        replies = list(self.voters.map(self.ask, [messages] * self.asking.votes))
+        replies = list(self.voters.map(self.reply, [messages] * self.asking.votes))
         actions = [parse_action(reply, self.environment.actions) for reply in replies]
         named = Counter(action for action in actions if action is not None).most_common(1)
         return named[0][0] if named else None, replies
 
-    def ask(self, messages):
+    def reply(self, messages):
         if not self.client.repeatable:
-            return self.ask_anew(messages)
+            return self.request(messages)
         key, own = json.dumps(messages), futures.Future()
         answer = self.answers.setdefault(key, own)
         if answer is own:  # the first to ask this; others wait below for the answer
             try:
-                own.set_result(self.ask_anew(messages))
+                own.set_result(self.request(messages))
             except Exception as error:
                 del self.answers[key]
                 own.set_exception(error)
         return answer.result()
 
-    def ask_anew(self, messages):
+    def request(self, messages):
         if self.stopped.is_set():
             raise InterruptedError
         reply = self.client.ask(messages)
@@ -94,16 +94,16 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
     """
-    asking, environment, client = player.asking, player.environment, player.client
-    asked = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
-    asked |= {"temperature": asking.temperature, "extra": asking.extra}
+    asking, environment, client, begun = player.asking, player.environment, player.client, time.perf_counter()
+    made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
+    made_with |= {"temperature": asking.temperature, "extra": asking.extra}
 
     def read():
         """(header, {seed: episode}) of the file, which another process may have added to."""
         if not path.exists():
-            return {**asked, "recorded": str(date.today())}, {}
+            return {**made_with, "recorded": str(date.today())}, {}
         header, episodes = read_rollouts(path, env_name, environment.make())
-        unlike = [name for name in asked if header.get(name) != asked[name]]
+        unlike = [name for name in made_with if header.get(name) != made_with[name]]
         if unlike or any(episode.seed is None for episode in episodes):
             made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
             raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
@@ -117,7 +117,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     missing = [seed for seed in range(n) if seed not in kept]
     if missing:
         check_writable(path)
-    workers, ended, saved, begun = futures.ThreadPoolExecutor(asking.concurrency), [], {}, time.perf_counter()
+    workers, ended, saved = futures.ThreadPoolExecutor(asking.concurrency), [], {}
     playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
         while playing:
@@ -167,7 +167,7 @@ def llm_episodes(environment, env_name, path, n, asking):
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
-        header, episodes = ask(Player(ChatClient(asking), environment), env_name, path, n)
+        header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, name = np.mean([episode.total for episode in episodes]), terminal.printable(header.get("model"))
@@ -175,7 +175,7 @@ def llm_episodes(environment, env_name, path, n, asking):
     return header.get("model"), episodes
 
 
-def ask(player, env_name, path, n):
+def watched(player, env_name, path, n):
     """`collect`, for a person who watches."""
     client, asking = player.client, player.asking
     if asking.votes > 1 and asking.temperature == 0:

@@ -18,17 +18,6 @@ import numpy as np
 from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
-# How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.
-THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
-UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
-CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
-# Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
-MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
-NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
-OPENING = r"[\s\"'*_`(\[<]*"
-END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(]|because\b|since\b))"
-FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
-LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"  # of points, each with its number: no answer
 ANSWER = "Answer with the number of one action."
 REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action: <number>`."
 
@@ -202,6 +191,19 @@ def find_environment(name, reasoning=False):
     environment = known[own](own)
     rules = environment.rules or (RULES / f"{own}.txt").read_text(encoding="utf-8").strip()
     return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
+
+
+# How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.
+THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
+UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
+CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
+# Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
+MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
+NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
+OPENING = r"[\s\"'*_`(\[<]*"
+END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(]|because\b|since\b))"
+FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
+LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"  # of points, each with its number: no answer
 
 
 def parse_action(reply, actions):

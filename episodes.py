@@ -36,12 +36,12 @@ class Episode(NamedTuple):
         return self.total * limit / len(self.actions) if self.truncated else self.total
 
 
-def play(env, act, seed):
-    """One Episode in the gymnasium.Env `env`, reset with `seed`, by the policy act(observation) -> action."""
+def play(env, policy, seed):
+    """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action."""
     observation, _ = env.reset(seed=seed)
     observations, actions, rewards, terminated, truncated = [observation], [], [], False, False
     while not (terminated or truncated):
-        action = int(act(observation))
+        action = int(policy(observation))
         observation, reward, terminated, truncated, _ = env.step(action)
         observations.append(observation)
         actions.append(action)

@@ -25,12 +25,9 @@ import files
 import report
 import terminal
 from agents.replay import ReplayBuffer
-from agents.teacher import Teacher
+from agents.trust import Judge
 from envs_text import find_environment
 from llm_client import Asking
-
-# Once it has freed so large a block, glibc keeps smaller ones (mallopt(3)): to fetch them anew takes half of an update.
-np.empty(30_000_000, np.uint8)
 
 
 class Method(NamedTuple):
@@ -44,7 +41,7 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "online": Method(None),  # on-policy RL: the same learner without the LLM
+    "online": Method(None),  # the baseline: the same learner without the LLM
     "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
     "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until loro is level
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
@@ -90,64 +87,63 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     """One run of a Method in an Environment, all of its randomness from `seed`.
 
     llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
-    Returns ({"returns": a float an evaluation, "trust": the same, or None if none is to choose, "updates": a count,
-    "clone": whether it is to play from then on}, who is). Raises ValueError if episodes or evaluations are too few."""
+    Returns (result, agent): a dict of "returns", a float an evaluation; "trust", likewise, or None if the method has no
+    choice; "updates", a count; "clone": is the agent, who is trusted in the end, the clone? Raises as `check` does."""
     check(method, settings, len(llm_episodes))
-    agent_rng, data_rng, act_rng, draw_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
+    learner_rng, data_rng, act_rng, draw_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    about = env, environment.low, environment.high, environment.reward_scale, settings
-    agent, clone = (agents.make_agent(*about, rng) for rng in (agent_rng, clone_rng))
+    make = partial(agents.make_agent, env, environment.low, environment.high, environment.reward_scale, settings)
+    learner, clone = make(learner_rng), make(clone_rng)
 
     # 1. Collect
     if method.data == "llm":
         data = [llm_episodes[i] for i in sorted(data_rng.permutation(len(llm_episodes))[: settings.llm_episodes])]
     else:
-        policy = partial(episodes.act, agent, 1.0 if method.data == "random" else settings.epsilon, data_rng)
+        policy = partial(episodes.act, learner, 1.0 if method.data == "random" else settings.epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data), settings.balance)
     returns = [episode.total for episode in data]
     if not (method.clone or method.fine_tune):
         returns = [float(np.mean(returns))] * settings.evaluations
-        return {"returns": returns, "trust": None, "updates": 0, "clone": False}, agent
+        return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
 
     # 2. Pretrain
-    full = [episode.full_return(env.spec.max_episode_steps) for episode in data if method.clone]
-    teacher = Teacher(full, environment.random_return, environment.random_std, settings.prior_episodes)
+    shown = [episode.full_return(env.spec.max_episode_steps) for episode in (data if method.clone else [])]
+    judge = Judge(shown, environment.random_return, environment.random_std, settings.prior_episodes)
     for _ in range(settings.pretrain_updates if method.pretrain else 0):
-        agent.update(replay.sample(settings.batch_size, draw_rng))
-    for _ in range(settings.clone_updates if teacher.trust or not method.fine_tune else 0):
+        learner.update(replay.sample(settings.batch_size, draw_rng))
+    for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
         clone.update(replay.sample_llm(settings.batch_size, clone_rng), imitate=True)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
-    trust, actor = [teacher.trust] * len(data), clone if teacher.trust else agent
-    observation, own_return, step, played = env.reset()[0], 0.0, 0, 0
-    while True:
-        progress(f"evaluation {len(returns)} of {settings.evaluations}")
-        trust.append(teacher.trust)
-        player = clone if teacher.trust or not method.fine_tune else agent
-        returns.append(episodes.evaluate(player, test_envs))
-        if len(returns) == settings.evaluations:
-            trust = trust if method.clone and method.fine_tune else None
-            made = {"returns": returns, "trust": trust, "updates": agent.updates + clone.updates}
-            return made | {"clone": player is clone}, player
-        for _ in range(settings.steps_per_evaluation if method.fine_tune else 0):
-            epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if actor is agent else 0.0
-            action = episodes.act(actor, epsilon, act_rng, observation)
+    trust, step, played, episode_return = [judge.trust] * len(data), 0, 0, 0.0
+    player, observation = clone if judge.trust else learner, env.reset()[0]
+    for evaluation in range(len(data), settings.evaluations):
+        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0):
+            epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
+            action = episodes.act(player, epsilon, act_rng, observation)
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
-            observation, own_return = next_observation, own_return + reward
+            observation, episode_return = next_observation, episode_return + reward
             if terminated or truncated:
-                (teacher.clone_returns if actor is clone else teacher.learner_returns).append(own_return)
-                observation, own_return, played = env.reset()[0], 0.0, played + 1
-                actor = clone if teacher.trust and played % settings.clone_every == 0 else agent
+                earned = judge.clone_returns if player is clone else judge.learner_returns
+                earned.append(episode_return)
+                observation, episode_return, played = env.reset()[0], 0.0, played + 1
+                player = clone if judge.trust and played % settings.clone_every == 0 else learner
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
-                agent.update(replay.sample(settings.batch_size, draw_rng), step=step)
+                learner.update(replay.sample(settings.batch_size, draw_rng), step=step)
             step += 1
+        progress(f"evaluation {evaluation} of {settings.evaluations}")
+        best = clone if judge.trust or not method.fine_tune else learner
+        trust.append(judge.trust)
+        returns.append(episodes.evaluate(best, test_envs))
+    made = {"returns": returns, "trust": trust if method.clone and method.fine_tune else None}
+    return made | {"updates": learner.updates + clone.updates, "clone": best is clone}, best
 
 
 def check(method, settings, recorded):
@@ -171,9 +167,9 @@ def main():
         known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
-    needed = environment, options.env, options.rollouts, settings.llm_episodes, Asking(**asking)
-    taught = any(METHODS[name].data == "llm" for name in options.method)
-    model, llm_episodes = collect.llm_episodes(*needed) if taught else (None, [])
+    model, llm_episodes, wanted = None, [], settings.llm_episodes
+    if any(METHODS[name].data == "llm" for name in options.method):
+        model, llm_episodes = collect.llm_episodes(environment, options.env, options.rollouts, wanted, Asking(**asking))
     recorded, results = files.checksum([episodes.record_of(each) for each in llm_episodes]), []
     for known in plan:
         method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)

@@ -77,7 +77,7 @@ def brief(rows):
     yield f"| environment | {' | '.join(names)} | online's / loro-plus's |"
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
-        cells, regrets = [env], {"online": np.nan, "loro-plus": np.nan}
+        cells, regrets = [], {"online": np.nan, "loro-plus": np.nan}
         for name in names:
             cell = ""
             if row := rows.get((env, name)):
@@ -87,7 +87,8 @@ def brief(rows):
                 cell = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
                 regrets[name] = each.mean() if known else np.nan
             cells.append(cell)
-        yield f"| {' | '.join([*cells, ratio(regrets['online'], regrets['loro-plus'])])} |"
+        first = env if known else f"{env} (reward)"
+        yield f"| {' | '.join([first, *cells, ratio(regrets['online'], regrets['loro-plus'])])} |"
 
 
 def draw(rows, first=None):

@@ -194,8 +194,7 @@ def show(environment, results):
         result, agent = each[0]
         if result.get("trust"):
             first, last = np.mean([(result["trust"][0], result["trust"][-1]) for result, _ in each], axis=0)
-            whom = "the LLM" if result["model"] else "its data"
-            lines.append(f"{name} trusted {whom}: {first:.2f} at first, {last:.2f} at the end")
+            lines.append(f"{name} trusted its clone: {first:.2f} at first, {last:.2f} at the end")
         if environment.grid and agent and agent.updates:
             maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
     wide = max((len(line) for each in maps for line in each), default=0) + 3

@@ -1,5 +1,5 @@
-"""The learners: values(observations) -> Q(s, .), (n, actions), by which it acts; update(batch, ...) is one update;
-`learnt` is the array that is kept in the end. See docs/algorithm.md."""
+"""An agent: values(observations) -> Q(s, .), (n, actions), by which it acts; update(batch, ...), one update; `learnt`,
+the array that is kept in the end. See docs/algorithm.md."""
 
 import gymnasium as gym
 

@@ -7,8 +7,8 @@ from .mlp import MLP, Adam, first_parameters
 
 
 class DQN:
-    """Q(s, .) as a network: the online one learns, the target network values s', the acting network plays. The latter
-    two are averages of the former's weights: a mean plays more steadily than the latest.
+    """Q(s, .) as a network: the online one learns, the target network values s', the acting network plays. Target and
+    acting network are averages of the online one's weights: a mean plays more steadily than the latest.
     low, high: the usual range of each number of an observation, scaled to -1..1."""
 
     def __init__(self, low, high, n_actions, reward_scale, settings, rng):
@@ -30,9 +30,12 @@ class DQN:
         steps (Robbins & Monro 1951), and the acting network's, which averages ever more (Polyak & Juditsky 1992)."""
         settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
-        next_q, _ = self.target.forward(self.scaled(batch.next_observations))
-        targets = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
-        gradient = imitation_gradient(batch, q) if imitate else td_gradient(batch, q, targets, clip=1.0)
+        if imitate:
+            gradient = imitation_gradient(batch, q)
+        else:
+            next_q, _ = self.target.forward(self.scaled(batch.next_observations))
+            y = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
+            gradient = td_gradient(batch, q, y, clip=1.0)
         self.adam.step(self.online.backward(gradient / len(q), cache), settings.learning_rate * decay)
         # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
         for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate * decay):

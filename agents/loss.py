@@ -1,14 +1,12 @@
 """What both learners minimise: TD targets y, and the gradients of two losses in the action values Q(s, .)."""
 
-from functools import reduce  # np.maximum over the columns of q.T, since NumPy is slow along short rows
-
 import numpy as np
 
 
 def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     """y (B,) from Q(s, .) and Q(s', .), both (B, actions): persistent advantage learning.
 
-        y = r + max(discount max_a' Q(s', a') - advantage_learning gap,  discount Q(s', a))
+        y = r + max(discount * max_a' Q(s', a') - advantage_learning * gap,  discount * Q(s', a))
         gap = max_a' Q(s, a') - Q(s, a)
 
     At advantage_learning 0 this is Q-learning. Above, the target of an action falls by a share of its gap to the best,
@@ -16,9 +14,9 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     arXiv 1512.04860, section 4; here the maximum is each sample's.) Termination ends the bootstrap, truncation not."""
     rows, a = np.arange(len(q)), batch.actions
     discounts = np.float32(discount) * ~batch.terminated
-    gap = reduce(np.maximum, q.T) - q[rows, a]
-    best = discounts * reduce(np.maximum, next_q.T) - advantage_learning * gap
-    return reward_scale * batch.rewards + np.maximum(best, discounts * next_q[rows, a])
+    gap = q.max(1) - q[rows, a]
+    lowered = discounts * next_q.max(1) - advantage_learning * gap
+    return reward_scale * batch.rewards + np.maximum(lowered, discounts * next_q[rows, a])
 
 
 def td_gradient(batch, q, targets, clip=np.inf):
@@ -29,7 +27,7 @@ def td_gradient(batch, q, targets, clip=np.inf):
     Its derivative is the TD error Q(s, a) - y, clipped to -clip..clip (Mnih et al. 2015)."""
     rows, a = np.arange(len(q)), batch.actions
     gradient = np.zeros(q.shape, q.dtype)
-    gradient[rows, a] = np.minimum(np.maximum(q[rows, a] - targets, -clip), clip)
+    gradient[rows, a] = (q[rows, a] - targets).clip(-clip, clip)
     return gradient
 
 
@@ -39,7 +37,7 @@ def imitation_gradient(batch, q):
         L = logsumexp_a' Q(s, a') - Q(s, a) = -log softmax(Q(s, .))_a
 
     Its derivative, softmax(Q(s, .)) - onehot(a), raises what the LLM did and lowers all else."""
-    exp = np.exp(q - reduce(np.maximum, q.T)[:, None])
-    gradient = exp / sum(exp.T)[:, None]
+    exp = np.exp(q - q.max(1, keepdims=True))
+    gradient = exp / exp.sum(1, keepdims=True)
     gradient[np.arange(len(q)), batch.actions] -= 1
     return gradient

@@ -22,7 +22,7 @@ import loro
 import terminal
 from agents.dqn import DQN
 from agents.tabular import QTable
-from agents.teacher import Teacher
+from agents.trust import Judge
 
 LAKE, CART = world("FrozenLake-v1"), world("CartPole-v1")
 TOY = doubling(np.arange(0.5, 10.5))  # the LLM's episodes pay 5 on average
@@ -359,17 +359,17 @@ def test_where_none_is_trusted_the_learner_explores_alone(world, name, own_episo
 @pytest.mark.parametrize("back", [False, True])
 def test_who_is_trusted_plays_the_evaluations_and_is_kept_in_the_end(prior, back, own_episodes, calls, monkeypatch):
     if back:  # Trust falls and rises again and again.
-        monkeypatch.setattr(Teacher, "trust", property(lambda self: float(len(self.learner_returns) % 40 < 25)))
-    evaluating, judging = calls(episodes, "evaluate"), calls(loro, "Teacher")
+        monkeypatch.setattr(Judge, "trust", property(lambda self: float(len(self.learner_returns) % 40 < 25)))
+    evaluating, judging = calls(episodes, "evaluate"), calls(loro, "Judge")
     found, agent = short(BEATEN, "loro-plus", evaluations=18, clone_every=2, prior_episodes=prior)
     (given,), played = judging, own_episodes()
-    clone, expected, teacher = played[0][0], [], Teacher(*given)
+    clone, expected, judge = played[0][0], [], Judge(*given)
     for n, (player, _, own_return) in enumerate(played):
         if n % (STEPS // 3) == 0:
-            expected.append(teacher.trust)
-        assert (player is clone) == (n % 2 == 0 and teacher.trust == 1)
-        (teacher.clone_returns if player is clone else teacher.learner_returns).append(own_return)
-    expected.append(teacher.trust)
+            expected.append(judge.trust)
+        assert (player is clone) == (n % 2 == 0 and judge.trust == 1)
+        (judge.clone_returns if player is clone else judge.learner_returns).append(own_return)
+    expected.append(judge.trust)
     assert found["trust"] == [expected[0]] * 10 + expected
     assert [player is clone for player, _ in evaluating] == [trust == 1 for trust in expected]
     assert agent is evaluating[-1][0] and found["clone"] == (expected[-1] == 1)
@@ -383,7 +383,7 @@ def test_with_trust_to_the_end_the_evaluations_of_loro_plus_are_its_clones_numbe
 
 
 def test_a_teacher_is_judged_by_full_returns_beside_a_random_policys(calls):
-    made, whole = calls(loro, "Teacher"), CART[1][0]
+    made, whole = calls(loro, "Judge"), CART[1][0]
     cut = whole._replace(observations=whole.observations[:51], actions=whole.actions[:50], rewards=whole.rewards[:50])
     fallen = cut._replace(terminated=True, truncated=False)
     found, _ = short((CART[0], [cut, fallen] * 5), "loro-plus", evaluations=11, prior_episodes=7)
@@ -465,7 +465,7 @@ def test_the_command_line_shows_a_table_and_keeps_the_results(tmp_path, command)
     methods = "loro-plus", "online", "random"
     out, err = command(*QUICK, "--method", *methods, "--seed", 3, "--seeds", 2, "--out", tmp_path)
     assert "10 episodes by Claude, mean return 0.70" in out and f"kept in {tmp_path / 'FrozenLake-v1'}" in out
-    assert "regret" in out and "→" in out and "loro-plus trusted the LLM: 1.00 at first" in out
+    assert "regret" in out and "→" in out and "loro-plus trusted its clone: 1.00 at first" in out
     assert err.splitlines() == [f"FrozenLake-v1 {name} seed {seed} is done" for name in methods for seed in (3, 4)]
     assert set(kept(tmp_path)) == {f"{name}-{seed}" for name in methods for seed in (3, 4)}
 

@@ -98,7 +98,7 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
         "| --- | ---: | ---: | ---: | ---: |",
         "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15.00 |",
         "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
-        "| Zero-v0 |  | 3.0 |  |  |",
+        "| Zero-v0 (reward) |  | 3.0 |  |  |",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.teacher import Teacher, lower_bound
+from agents.trust import Judge, lower_bound
 from envs_text import find_environment
 from episodes import play
 
@@ -20,10 +20,10 @@ GOOD, RANDOM, PRIOR = [9.0, 10.0, 11.0] * 4, 0.0, 4
 
 def trust(teacher_returns, random_return, prior, learner=(), clone=(), random_std=0.0):
     """What trust is after episodes of the learner and of the clone with those returns."""
-    teacher = Teacher(teacher_returns, random_return, random_std, prior)
-    teacher.learner_returns.extend(learner)
-    teacher.clone_returns.extend(clone)
-    return teacher.trust
+    judge = Judge(teacher_returns, random_return, random_std, prior)
+    judge.learner_returns.extend(learner)
+    judge.clone_returns.extend(clone)
+    return judge.trust
 
 
 def shifted(values, by):
@@ -66,7 +66,7 @@ def test_a_teacher_is_judged_against_the_random_return(random_return, expected):
 
 @given(returns, numbers, priors, stds)
 def test_a_teacher_that_beats_random_is_trusted_at_once(teacher, random_return, prior, random_std):
-    beats = Teacher(teacher, random_return, random_std, prior).beats_random
+    beats = Judge(teacher, random_return, random_std, prior).beats_random
     assert trust(teacher, random_return, prior, random_std=random_std) == beats
 
 
@@ -182,7 +182,7 @@ def followed(draw):
     rng = np.random.default_rng(0)
     long = draw(rng, 200_000)
     mean, std = np.mean(long), np.std(long)
-    return np.mean([Teacher(draw(rng, 10).tolist(), mean, std, 5).beats_random for _ in range(2000)])
+    return np.mean([Judge(draw(rng, 10).tolist(), mean, std, 5).beats_random for _ in range(2000)])
 
 
 @pytest.mark.parametrize(
