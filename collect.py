@@ -125,8 +125,8 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
             ended, playing = futures.wait(playing, timeout=0.2, return_when=futures.FIRST_COMPLETED)
             episodes = [future.result() for future in ended if not future.exception()]
             if episodes:
-                header, kept = read()
-                kept.update({episode.seed: episode for episode in episodes})
+                header, found = read()
+                kept = {**kept, **{episode.seed: episode for episode in episodes}, **found}
                 before, saved = saved, spent()
                 header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
                 header["request"] = client.body
@@ -178,7 +178,7 @@ def llm_episodes(environment, env_name, path, n, asking):
 def watched(player, env_name, path, n):
     """`collect`, for a person who watches."""
     client, asking = player.client, player.asking
-    if asking.votes > 1 and asking.temperature == 0:
+    if asking.votes > 1 and client.repeatable:
         raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
     if not asking.model:
         raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")

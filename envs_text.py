@@ -39,8 +39,31 @@ class Environment(NamedTuple):
     rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
 
     def numbers(self):
-        """{field: value} of those that a learner's results depend on."""
-        return {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
+        """{field: value, as JSON can hold it} of those that a learner's results depend on."""
+        values = {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
+        return {name: None if value is None else np.array(value, float).tolist() for name, value in values.items()}
+
+
+def check(environment, name):
+    """Raises ValueError, saying what to change, where the parts of an Environment do not fit together."""
+    env, numbers, words = environment.make(), environment.numbers(), len(environment.actions)
+    space, actions, low, high = env.observation_space, env.action_space, numbers.pop("low"), numbers.pop("high")
+    playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, words)
+    if isinstance(space, gym.spaces.Discrete):
+        wanted, fit = "Discrete from 0 on, low and high None", space.start == 0 and low is high is None
+    else:
+        wanted, fit = "a row of numbers, a low below a high for each", np.shape(low) == np.shape(high) == space.shape
+        fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
+    numbers["best_return"] = environment.best_return or 0.0
+    needs = {
+        f"its actions are {actions}, not Discrete({words}), as there are words": playable,
+        f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
+        "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
+        f"not all of these are finite: {numbers}": np.isfinite(list(numbers.values())).all(),
+    }
+    for problem, met in needs.items():
+        if not met:
+            raise ValueError(f"{name}: {problem}")
 
 
 def frozen_lake(name):
@@ -189,8 +212,10 @@ def find_environment(name, reasoning=False):
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
         raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
     environment = known[own](own)
+    check(environment, name)
     rules = environment.rules or (RULES / f"{own}.txt").read_text(encoding="utf-8").strip()
-    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
+    best = None if environment.best_return is None else float(environment.best_return)
+    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}", best_return=best)
 
 
 # How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.

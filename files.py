@@ -24,7 +24,7 @@ FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (i
 def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{uuid.uuid4().hex}.part")
+    draft = draft_of(path)
     try:
         with draft.open("wb") as file:
             file.write(data)
@@ -37,16 +37,20 @@ def write_whole(path, data):
         draft.unlink(missing_ok=True)
 
 
+def draft_of(path):
+    return path.with_name(f".{uuid.uuid4().hex}.part")
+
+
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for draft in path.parent.glob(".*.part"):
+    for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
         with suppress(FileNotFoundError):  # Another run may have finished it.
             if time.time() - draft.stat().st_mtime > 3600:
                 draft.unlink()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a file")
-    probe = path.with_name(path.name + ".part")
+    probe = draft_of(path)
     try:
         probe.touch()
     finally:  # Ctrl-C must not leave it there.
@@ -111,7 +115,8 @@ def kept_result(folder, known, resume):
     if not (resume and path.exists()):
         return check_writable(path)
     found = read_result(path.read_bytes(), path)
-    then, now = found["config"], json.loads(json.dumps(known["config"]))
+    both = found, json.loads(json.dumps(known))
+    then, now = (each["config"] | {name: each[name] for name in ("env", "method", "seed")} for each in both)
     if "episodes" not in now:  # they are not there yet
         then.pop("episodes", None)
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
@@ -131,6 +136,9 @@ def result(folder, known, resume, make):
         return found, None
     started = time.perf_counter()
     made, agent = make()
+    if not (np.isfinite(made["returns"]).all() and np.isfinite(agent.learnt).all()):
+        what = "{env} {method} seed {seed} earned or learnt what is no finite number".format(**known)
+        raise ValueError(f"{what}; look at its rewards and observations, or lower the learning rate")
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
@@ -139,6 +147,8 @@ def result(folder, known, resume, make):
         about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
         np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
         write_whole(path.with_suffix(".npz"), policy.getvalue())
+    else:
+        path.with_suffix(".npz").unlink(missing_ok=True)  # of an earlier run
     write_whole(path, json.dumps(made).encode() + b"\n")
     return made, agent
 

@@ -197,7 +197,7 @@ class ChatClient:
             return False
         with self.lock:
             if "max_tokens" in sent and "max_completion_tokens" in said:
-                self.body["max_completion_tokens"] = self.body.pop("max_tokens", sent["max_tokens"])
+                self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
             elif "temperature" in sent and re.search("temperature.*(support|deprecat|allow|permit|only)", said):
                 self.body.pop("temperature", None)
             else:

@@ -158,7 +158,8 @@ def main():
     options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
+    own = options.env.rpartition(":")[0]  # the module of an environment of one's own
+    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents" or name == own]
     made_of = environment.numbers() | {"code": files.code_checksum(run, episodes, *code)}
     plan = []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
@@ -179,10 +180,9 @@ def main():
         make = partial(run, environment, method, settings, known["seed"], llm_episodes, partial(terminal.status, what))
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)
-    terminal.show(environment, results)
+    terminal.show(environment, results, options.out / files.file_name(options.env))
     if options.figure:
         report.save(report.group([{"folder": "", **each} for each, _ in results], options.method), options.figure)
-    print(f"\nEach run is kept in {options.out / files.file_name(options.env)}.")
 
 
 if __name__ == "__main__":

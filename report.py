@@ -54,6 +54,10 @@ def ratio(theirs, its):
     return "" if not theirs > 0 or np.isnan(its) else f"{theirs / its:,.2f}" if its >= 0.05 else "no regret left"
 
 
+def line(cells):
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
 def table(rows):
     """The lines of a Markdown table. Regret: what the mean lacks of the best; after LLM: without the LLM's episodes."""
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
@@ -67,14 +71,14 @@ def table(rows):
             its, theirs = regret[start:].sum(), baseline[: len(regret) - start].sum()  # or nan
             cells.append(ratio(theirs, its))
         cells.append(f"{returns[:, -30:].mean():,.2f}")
-        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+        yield line(cells)
 
 
 def brief(rows):
     """The lines of a Markdown table, a line an environment: each row's regret, or its cumulative reward where the best
     is unknown, with its 95% interval; and `online`'s regret over that of `loro-plus`."""
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
-    yield f"| environment | {' | '.join(names)} | online's / loro-plus's |"
+    yield line(["environment", *names, "online's / loro-plus's"])
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
         cells, regrets = [], {"online": np.nan, "loro-plus": np.nan}
@@ -88,7 +92,7 @@ def brief(rows):
                 regrets[name] = each.mean() if known else np.nan
             cells.append(cell)
         first = env if known else f"{env} (reward)"
-        yield f"| {' | '.join([first, *cells, ratio(regrets['online'], regrets['loro-plus'])])} |"
+        yield line([first, *cells, ratio(regrets["online"], regrets["loro-plus"])])
 
 
 def draw(rows, first=None):

@@ -140,6 +140,7 @@ def parse(methods, settings, asking, arguments=None):
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
     options = vars(parser.parse_args(arguments))
+    options["method"] = list(dict.fromkeys(options["method"]))
     if options["reasoning"]:
         options.setdefault("max_tokens", 2048)
     groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
@@ -181,9 +182,9 @@ def arrows(environment, agent):
     return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in cells]
 
 
-def show(environment, results):
-    """Prints what `results`, (result, agent) of each run, tell: the table of methods, how far they trusted, and for a
-    grid world side by side what the first agent of each method does in each cell."""
+def show(environment, results, folder):
+    """Prints what `results`, (result, agent) of each run, tell: the table of methods, how far they trusted, for a grid
+    world side by side what the first agent of each method does in each cell; and the `folder` where they are."""
     status()
     runs, columns = {}, shutil.get_terminal_size().columns
     for result, agent in results:
@@ -201,4 +202,4 @@ def show(environment, results):
     for start in range(0, len(maps), across := max(1, columns // wide)):
         lines.append("" if start else "\nthe greedy policy of")
         lines += ["".join(f"{part:<{wide}}" for part in row).rstrip() for row in zip(*maps[start : start + across])]
-    print("\n".join(lines))
+    print("\n".join([*lines, "", f"Each run is kept in {folder}."]))

@@ -85,6 +85,8 @@ def frames(environment, episode, render_mode):
         env.close()
     except gym.error.DependencyNotInstalled:
         raise ValueError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
+    except NotImplementedError:
+        raise ValueError("no pictures: this environment draws none") from None
 
 
 def gif(pictures):
@@ -110,8 +112,10 @@ def main():
     add("--pictures", type=picture, metavar="FILE.gif", help="draw that one, or the first, into this file")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
-    chosen, recorded = options.episode or 0, options.file.suffix == ".jsonl"
+    chosen, recorded = options.episode or 0, options.file.suffix != ".npz"
     name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
+    if options.env not in (None, name):
+        raise ValueError(f"{options.file} is of {name!r}, not of {options.env!r}; leave out --env, or give its own")
     if name not in ENVIRONMENTS and name != options.env:
         raise ValueError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)

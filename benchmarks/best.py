@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import terminal
 from envs_text import ENVIRONMENTS, find_environment
 
 NODES = 801  # of the grid, along each of its two sides
@@ -123,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    terminal.guard(main, "best.py")

@@ -1,8 +1,8 @@
 """What the description of an environment needs, measured on random play: `python benchmarks/measure.py MODULE:NAME`.
 
-Put any numbers into the description first; this prints better ones. The range of each number of an observation is the
-space's own where that is finite, else that of all but one in a hundred. reward_scale is 0.2 / mean |reward of a step|,
-at most 1.
+Put any numbers into the description first, a low below a high; this prints better ones. The range of each number of an
+observation is the space's own where that is finite, else that of all but one in a hundred. reward_scale is
+0.2 / mean |reward of a step|, at most 1.
 """
 
 import sys
@@ -29,6 +29,7 @@ def measure(environment, n):
     if observations.ndim > 1:
         own_bounds = env.observation_space.low, env.observation_space.high
         usual_bounds = np.quantile(observations, [0.005, 0.995], axis=0)
+        usual_bounds += np.where(np.ptp(usual_bounds, axis=0) > 0, 0, [[-0.5], [0.5]])  # around what never changes
         for name, own, usual in zip(("low", "high"), own_bounds, usual_bounds):
             found[name] = np.where(np.isfinite(own) & (abs(own) < 1e9), own, usual)
     return found
@@ -37,7 +38,7 @@ def measure(environment, n):
 def main():
     parser = terminal.Parser(description="What the description of an environment needs, measured.")
     parser.add_argument("env", help="one of the project's, or your own MODULE:NAME")
-    parser.add_argument("--episodes", type=terminal.number(int, 1), default=100, help="how many (%(default)s)")
+    parser.add_argument("--episodes", type=terminal.number(int, 2), default=100, help="how many (%(default)s)")
     options = parser.parse_args()
     for name, value in measure(find_environment(options.env), options.episodes).items():
         print(f"{name}={np.vectorize(lambda x: float(f'{x:.3g}'))(value).tolist()}")

@@ -5,8 +5,6 @@ LORO's leave out the LLM's ten episodes, which the published figures count: thos
 three columns are this project's, from study/main.jsonl.gz, with its own teacher.
 """
 
-import argparse
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -14,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from files import read_results
+import terminal
+from files import parse_json, read_results
 
 FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining steps
     "FrozenLake": 94,
@@ -26,13 +25,16 @@ FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining s
 }
 
 
-def main(path):
+def main():
+    parser = terminal.Parser(description="The published figures beside their first repetition.")
+    parser.add_argument("curves", type=Path, help="the published curves, a JSON file")
+    published = parse_json(parser.parse_args().curves.read_bytes())
     ours = defaultdict(list)
     for run in read_results(ROOT / "study/main.jsonl.gz"):
         ours[run["env"].split("-")[0], run["method"]].append(sum(run["returns"]))
     print("| environment | on-policy | LORO | its repetitions | the first alone | `online` | `loro` | `loro-plus` |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
-    for env, entry in json.loads(Path(path).read_text(encoding="utf-8")).items():
+    for env, entry in published.items():
         online, loro = ([sum(curve) for curve in entry["curves"][name]] for name in ("on_policy", "loro_7b_3000"))
         llm = FIGURES[env] - sum(loro) / len(loro)
         repetitions = ", ".join(f"{total:,.0f}" for total in loro)
@@ -42,6 +44,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="The published figures beside their first repetition.")
-    parser.add_argument("curves", help="the published curves, a JSON file")
-    main(parser.parse_args().curves)
+    terminal.guard(main, "published.py")

@@ -49,7 +49,7 @@ def compare(rows):
     regrets = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
-        if n and best is not None:
+        if n and best is not None and (env, "online") in rows:
             its, theirs = best - row["returns"][:, n:], best - rows[env, "online"]["returns"][:, :-n]
             of = regrets.setdefault((env, row["model"], row["folder"]), {})
             of[name.split(",")[0]] = its.mean() / theirs.mean()

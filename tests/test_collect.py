@@ -359,6 +359,18 @@ def test_two_who_collect_into_one_file_lose_no_episode(tmp_path):
     assert seeds(kept(tmp_path)[1]) == list(range(10))
 
 
+def test_what_another_overwrites_is_written_again(tmp_path):
+    def overwrite(text, log):
+        if path.exists():
+            path.unlink()
+
+    path, n = tmp_path / "kept.jsonl", 4
+    with ChatServer(path_along_the_cliff) as server:
+        collect.collect(player(server, concurrency=1), "CliffWalking-v1", path, n, overwrite)
+        assert seeds(read_rollouts(path, "CliffWalking-v1", CLIFF.make())[1]) == list(range(n))
+        assert len(server.asked) == n * STEPS
+
+
 # Stopping and going on
 
 
@@ -621,9 +633,10 @@ def test_a_whole_file_needs_no_server(folder, command):
     assert "10 episodes by small" in command(*ONE, "--rollouts", "kept.jsonl").out
 
 
-def test_votes_need_a_temperature(folder, command):
+@pytest.mark.parametrize("wanted", [[], ["--temperature", 1, "--extra", '{"temperature": 0}']])
+def test_votes_need_a_temperature(folder, command, wanted):
     with pytest.raises(ValueError, match="--temperature above 0"):
-        command(*ONE, "--base-url", "http://127.0.0.1:1/v1", "--model", "small", "--votes", 3)
+        command(*ONE, "--base-url", "http://127.0.0.1:1/v1", "--model", "small", "--votes", 3, *wanted)
 
 
 def test_a_failure_says_that_the_same_command_goes_on(folder, command):

@@ -1,7 +1,10 @@
 """The environments in words: rules, sentences, replies; and what is said of them, computed anew."""
 
+import json
 import re
+from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from helpers import ROOT, SHIPPED, best_return, environment, recorded
@@ -165,9 +168,70 @@ def test_an_unknown_environment_is_named_with_the_choice(monkeypatch):
         find_environment("CartPole-v1")
 
 
+# Descriptions whose parts do not fit together
+
+LAKE, CART = environment("FrozenLake-v1"), environment("CartPole-v1")
+UNLIMITED = partial(gym.make, "CartPole-v1", max_episode_steps=-1)
+
+
+def unregistered():
+    return gym.wrappers.TimeLimit(gym.envs.classic_control.CartPoleEnv(), 200)
+
+
+def transformed(like, observations=None, actions=None):
+    """What makes the environment of the Environment `like` with other spaces."""
+
+    def make():
+        env = like.make()
+        return gym.wrappers.TransformAction(
+            gym.wrappers.TransformObservation(env, lambda s: s, observations or env.observation_space),
+            lambda a: a,
+            actions or env.action_space,
+        )
+
+    return make
+
+
+def described(monkeypatch, like, **changes):
+    """What `find_environment` makes of such a description."""
+    monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(rules="Play.", **changes))
+    return find_environment("Odd-v0")
+
+
+@pytest.mark.parametrize(
+    ("like", "changes", "problem"),
+    [
+        (CART, {"actions": ("left",)}, r"its actions are Discrete\(2\), not Discrete\(1\)"),
+        (CART, {"make": transformed(CART, actions=gym.spaces.Discrete(2, start=1))}, "start=1"),
+        (CART, {"make": transformed(CART, actions=gym.spaces.Box(-1, 1, (1,)))}, "its actions are Box"),
+        (CART, {"low": None, "high": None}, "low None, high None, not a row of numbers"),
+        (CART, {"low": (-1.0,) * 3}, "a low below a high for each"),
+        (CART, {"low": CART.high}, "a low below a high for each"),
+        (CART, {"low": (-np.inf, -3, -1, -3)}, "a low below a high for each"),
+        (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "not a row of numbers"),
+        (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "not a row of numbers"),
+        (LAKE, {"low": (0.0,), "high": (15.0,)}, "not Discrete from 0 on, low and high None"),
+        (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(16, start=1))}, "not Discrete from 0 on"),
+        (CART, {"make": UNLIMITED}, "no step limit; register it with max_episode_steps"),
+        (CART, {"make": unregistered}, "no step limit; register it with max_episode_steps"),
+        (LAKE, {"random_std": np.nan}, "not all of these are finite: .*'random_std': nan"),
+        (LAKE, {"best_return": np.inf}, "not all of these are finite"),
+    ],
+)
+def test_a_description_whose_parts_do_not_fit_is_refused(monkeypatch, like, changes, problem):
+    with pytest.raises(ValueError, match=f"Odd-v0: .*{problem}"):
+        described(monkeypatch, like, **changes)
+
+
+def test_numbers_may_be_numpys(monkeypatch):
+    arrays = {name: np.array(getattr(CART, name), np.float32) for name in ("low", "high")}
+    found = described(monkeypatch, CART, random_return=np.float32(22), best_return=np.float32(200), **arrays)
+    assert json.loads(json.dumps(found.numbers()))["random_return"] == 22 and json.dumps(found.best_return) == "200.0"
+    assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
+
+
 # What a reply says
 
-LAKE = environment("FrozenLake-v1").actions
 HARMONY = "<|start|>assistant<|channel|>final<|message|>"
 THOUGHTS = [("<think>", "</think>"), ("", "</think>"), ("[THINK]", "[/THINK]"), ("<thinking>", "</thinking>\n")]
 THOUGHTS += [("<|channel|>analysis<|message|>", "<|end|>" + HARMONY)]
@@ -211,7 +275,7 @@ def test_every_action_round_trips_through_a_reply(name):
     ("I will go to the left!", 0), ("Action: move left", 0), ("2 because left is a hole", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
-    assert parse_action(reply, LAKE) == action
+    assert parse_action(reply, LAKE.actions) == action
 
 
 @pytest.mark.parametrize("reply", [
@@ -226,7 +290,7 @@ def test_what_a_model_means(reply, action):
     "2\nBecause [cut off]",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
-    assert parse_action(reply, LAKE) is None
+    assert parse_action(reply, LAKE.actions) is None
 
 
 @every
@@ -291,4 +355,4 @@ def test_the_parser_returns_an_action_or_none_for_any_text(reply, name):
 
 @given(st.text(st.characters(exclude_characters="0123456789<>"), max_size=50), st.integers(0, 3))
 def test_a_number_in_a_sentence_is_not_an_action(text, number):
-    assert parse_action(f"a{text} row {number} b", LAKE) == parse_action(f"a{text} row  b", LAKE)
+    assert parse_action(f"a{text} row {number} b", LAKE.actions) == parse_action(f"a{text} row  b", LAKE.actions)

@@ -68,6 +68,11 @@ def test_an_episode_that_was_cut_off_counts_as_if_it_had_gone_on(terminates, exp
     assert episode.full_return(200) == expected
 
 
+def test_what_ended_by_itself_in_its_last_step_was_not_cut_off():
+    episode = play(Doubling(4, terminates=True), lambda observation: observation % 2, 0)
+    assert episode._replace(truncated=True).full_return(200) == episode.total == 15
+
+
 def test_at_its_limit_an_episode_was_not_cut_off():
     episode = play(Doubling(200, terminates=False), lambda observation: observation % 2, 0)
     assert episode.full_return(200) == episode.total == 7 + 8 * 197

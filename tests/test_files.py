@@ -92,12 +92,13 @@ def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
 
 
 def test_drafts_of_killed_runs_are_removed_and_fresh_ones_stay(tmp_path):
-    ages = {".old.part": 2 * HOUR, ".fresh.part": HOUR / 2, "old.txt": 2 * HOUR}
+    old, fresh = (f".{digit * 32}.part" for digit in "a7")
+    ages = {old: 2 * HOUR, fresh: HOUR / 2, "old.txt": 2 * HOUR, ".thesis.part": 2 * HOUR, "file.part": 2 * HOUR}
     for name, age in ages.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     files.check_writable(tmp_path / "file")
-    assert names(tmp_path) == [".fresh.part", "old.txt"]
+    assert names(tmp_path) == [fresh, ".thesis.part", "file.part", "old.txt"]  # the rest is not ours
 
 
 def test_a_draft_that_is_done_in_the_meantime_is_no_failure(tmp_path, monkeypatch):
@@ -247,9 +248,9 @@ KNOWN["config"] = {"evaluations": 3, "discount": 0.9, "hidden": (4, 5)}
 RESULT = {**KNOWN, "returns": [1.0, 2, 0.5], "trust": [1.0, 0.5, 0.0]}
 
 
-def make(returns=(1.0, 2.0, 0.5)):
+def make(returns=(1.0, 2.0, 0.5), updates=7, learnt=0.0):
     """What plays a run, without playing."""
-    agent = SimpleNamespace(updates=7, n_actions=2, learnt=np.zeros((2, 2)))
+    agent = SimpleNamespace(updates=updates, n_actions=2, learnt=np.full((2, 2), learnt))
     return lambda: ({"returns": list(returns), "trust": None, "updates": 7, "clone": False}, agent)
 
 
@@ -282,6 +283,33 @@ def test_a_result_is_made_anew_unless_one_resumes(tmp_path):
     found, agent = files.result(tmp_path, KNOWN, True, never)
     assert found["returns"] == [0.0] * 3 and agent is None
     assert files.result(tmp_path, KNOWN | {"seed": 4}, True, make())[1] is not None
+
+
+def test_a_policy_does_not_outlive_its_run(tmp_path):
+    keep(tmp_path)
+    files.result(tmp_path, KNOWN, False, make(updates=0))
+    assert names(where(tmp_path).parent) == ["loro-3.json"]
+
+
+@pytest.mark.parametrize("wrong", [{"returns": [1.0, np.nan, 0.5]}, {"returns": [1.0, 2, np.inf]}, {"learnt": np.nan}])
+def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
+    keep(tmp_path)
+    before = where(tmp_path).read_bytes()
+    with pytest.raises(ValueError, match=r"Walk-v0 loro seed 3 .*no finite number; look at its rewards"):
+        files.result(tmp_path, KNOWN, False, make(**wrong))
+    assert where(tmp_path).read_bytes() == before
+
+
+def test_resuming_notices_another_runs_file(tmp_path):
+    keep(tmp_path)
+    where(tmp_path).rename(where(tmp_path).with_name("loro-4.json"))
+    with pytest.raises(ValueError, match="made with seed 3, not 4;"):
+        files.result(tmp_path, KNOWN | {"seed": 4}, True, never)
+
+
+def test_a_resumed_result_is_as_it_was_kept(tmp_path):
+    made = keep(tmp_path, config=KNOWN["config"] | {"episodes": "abc"})
+    assert files.kept_result(tmp_path, KNOWN, True) == json.loads(json.dumps(made))
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,13 @@ def test_a_server_may_want_the_new_name_of_max_tokens(status):
         }  # fmt: skip
 
 
+def test_the_new_name_with_a_number_of_ones_own_keeps_that_number():
+    with ChatServer() as server:
+        server.refuse, one = refuses("max_tokens", NO_MAX_TOKENS), client(server, extra={"max_completion_tokens": 4000})
+        assert one.ask(HELLO) == "0" and server.asked[-1]["max_completion_tokens"] == 4000
+        assert "max_tokens" not in server.asked[-1]
+
+
 @pytest.mark.parametrize("said", NO_TEMPERATURE)
 def test_a_server_may_want_no_temperature(said):
     with ChatServer() as server:

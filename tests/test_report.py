@@ -102,6 +102,11 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
     ]
 
 
+def test_a_stroke_in_a_name_ends_no_cell_of_the_brief_table_either():
+    head, _, row = report.brief({("A|B-v0", "loro, a|b"): {"best_return": None, "returns": np.ones((1, 2))}})
+    assert "| loro, a\\|b |" in head and row.startswith("| A\\|B-v0 (reward) | 2.0 |")
+
+
 def test_what_is_unknown_is_said_and_what_has_no_regret_left_too(tmp_path, show):
     keep(tmp_path, "loro", 0, [1.0, 2.0, 3.0], "A-v0", best=None)
     keep(tmp_path, "online", 0, [1.0, 1.0, 1.0], "A-v0", best=None)

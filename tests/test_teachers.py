@@ -43,6 +43,11 @@ def test_the_table_holds_what_pupils_lose_over_what_online_does(recorded, comman
     assert ratios == [f"{(4 * 0.744 - each[:, 10:].sum(1).mean()) / online:.2f}" for each in returns.values()]
 
 
+def test_without_online_there_is_nothing_to_compare_with(recorded, command):
+    command(*QUICK, "--method", "loro", "--out", "study/alone")
+    assert len(command("study/alone", program=teachers).out.splitlines()) == 2
+
+
 def read(folder, name):
     place, method = name.split("/")
     runs = teachers.read_results(folder / "study" / place)

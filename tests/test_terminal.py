@@ -146,7 +146,7 @@ def shown(monkeypatch, capsys):
 
     def show(environment, results, columns=80):
         monkeypatch.setenv("COLUMNS", str(columns))
-        terminal.show(environment, results)
+        terminal.show(environment, results, "results/E")
         return capsys.readouterr().out
 
     return show
@@ -164,7 +164,7 @@ def test_maps_stand_side_by_side(shown):
             "← ← ← ←          → → → →",
             "← H ← H          → H → H",
             "← ← ← H          → → → H",
-            "H ← ← G          H → → G\n",
+            "H ← ← G          H → → G",
         ]
     )
 
@@ -187,15 +187,22 @@ def test_what_has_learnt_nothing_or_is_not_at_hand_has_no_map(shown):
 def test_a_row_of_the_table_is_the_mean_over_its_seeds(shown):
     results = [(result("loro", 0, [0.0, 2.0]), None), (result("loro", 1, [2.0, 4.0]), None)]
     returns = {"loro": np.array([[0.0, 2], [2, 4]])}
-    assert shown(LAKE, results).splitlines() == terminal.table(returns, LAKE.best_return)
+    *lines, empty, where = shown(LAKE, results).splitlines()
+    assert lines == terminal.table(returns, LAKE.best_return)
+    assert (empty, where) == ("", "Each run is kept in results/E.")
 
 
 def test_trust_is_shown_at_first_and_at_the_end(shown):
     trusts = [0.5, 0.9, 0.0], [1.0, 0.9, 0.5]
     results = [(result("loro-plus", seed, trust=trust), None) for seed, trust in enumerate(trusts)]
     results.append((result("online"), None))
-    *_, last = shown(LAKE, results).splitlines()
-    assert last == "loro-plus trusted its clone: 0.75 at first, 0.25 at the end"
+    line = shown(LAKE, results).splitlines()[-3]
+    assert line == "loro-plus trusted its clone: 0.75 at first, 0.25 at the end"
+
+
+def test_a_method_that_is_named_twice_is_run_once():
+    arguments = ["--env", "E", "--method", "llm", "random", "llm"]
+    assert terminal.parse(loro.METHODS, loro.Settings, loro.Asking, arguments)[0].method == ["llm", "random"]
 
 
 # What others wrote

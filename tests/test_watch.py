@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from helpers import ROOT, SETTINGS, environment, recorded, recording, table, write_lines
@@ -234,7 +235,7 @@ def test_an_episode_without_a_seed_is_not_drawn():
 # An environment of one's own
 
 (MODULE,) = re.findall(r"```python\n(import gymnasium.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-MODULE += 'ENVIRONMENTS["FrozenLake-v1"] = taxi\n'
+MODULE += 'ENVIRONMENTS["FrozenLake-v1"] = lambda name: taxi("Taxi-v4")\n'
 
 
 @pytest.fixture
@@ -255,6 +256,40 @@ def test_ones_own_environment_is_run_and_watched(module, tmp_path, command, show
         shown(path)
     assert "You are at row " in shown(path, "--env", "my_games:Taxi-v4", "--episode", 0)
     assert files.read_results(tmp_path / "results")[0]["env"] == "my_games:Taxi-v4"
+
+
+def test_a_changed_module_makes_another_result(module, tmp_path, command):
+    short = "--env", "my_games:Taxi-v4", "--method", "random", "--evaluations", 2, "--llm-episodes", 1
+    command(*short)
+    command(*short, "--resume")
+    sys.modules.pop("my_games")
+    (tmp_path / "my_games.py").write_text(MODULE.replace("gym.make(name, **options)", "gym.make(name, 99, **options)"))
+    with pytest.raises(ValueError, match=r"made with code \w+, not "):
+        command(*short, "--resume")
+
+
+def test_another_environment_than_the_files_is_refused(kept, shown):
+    with pytest.raises(ValueError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
+        shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
+
+
+def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
+    with pytest.raises(ValueError, match=r"online-0\.json line 1: "):
+        shown(write_lines(tmp_path / "online-0.json", {"env": "FrozenLake-v1"}))
+    path = tmp_path / "lake.txt"
+    path.write_bytes((ROOT / "rollouts/FrozenLake-v1.jsonl").read_bytes())
+    assert "10 episodes by Claude" in shown(path)
+
+
+def test_an_environment_that_draws_nothing_says_so():
+    class Plain(gym.Wrapper):
+        def render(self):
+            raise NotImplementedError
+
+    known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
+    plain = known._replace(make=lambda **options: Plain(known.make(**options)))
+    with pytest.raises(ValueError, match="draws none"):
+        list(watch.frames(plain, episode, "rgb_array"))
 
 
 def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
@@ -311,6 +346,12 @@ def test_the_data_cards_lines_write_demonstrations(tmp_path, monkeypatch, comman
     assert "10 episodes by me, mean return 0.00 (mine.jsonl)" in out
 
 
+def never_changing():
+    env = gym.make("CartPole-v1", max_episode_steps=20)
+    space = gym.spaces.Box(np.array([-np.inf, 0], np.float32), np.array([np.inf, 1], np.float32))
+    return gym.wrappers.TransformObservation(env, lambda s: np.array([1.5, 0.5], np.float32), space)
+
+
 def test_a_random_policy_gives_what_a_description_needs():
     from benchmarks.measure import measure
 
@@ -319,4 +360,6 @@ def test_a_random_policy_gives_what_a_description_needs():
     assert found["random_std"] == pytest.approx(11.8, abs=4)
     assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
     assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
+    still = environment("CartPole-v1")._replace(make=never_changing)
+    assert [measure(still, 5)[name].tolist() for name in ("low", "high")] == [[1.0, 0.0], [2.0, 1.0]]
     assert measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)
