@@ -25,7 +25,7 @@ REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action:
 class Environment(NamedTuple):
     """All that the project knows of one environment."""
 
-    make: Callable[..., gym.Env]  # Discrete actions, a step limit for every method; options are gym.make's
+    make: Callable[..., gym.Env]  # Discrete actions; max_episode_steps, the step limit of all; options are gym.make's
     describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget

@@ -61,7 +61,7 @@ class Settings(NamedTuple):
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
-    balance: float = 0.5  # the clone draws actions as often as the LLM took them (0), or all equally often (1)
+    balance: float = 0.5  # how evenly the clone draws actions: from 0, as the LLM took them, to 1, all alike
     clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
     prior_episodes: int = 5  # how many returns of random play's mean stand before the learner's own, when it is judged
     steps_per_evaluation: int = 200  # environment steps between two evaluations

@@ -209,7 +209,7 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": CART.high}, "a low below a high for each"),
         (CART, {"low": (-np.inf, -3, -1, -3)}, "a low below a high for each"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "not a row of numbers"),
-        (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 2))), "low": [[-1, -1]], "high": [[1, 1]]}, "not a row"),
+        (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 1))), "low": [[-1]], "high": [[1]]}, "not a row"),
         (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "not a row of numbers"),
         (LAKE, {"low": (0.0,), "high": (15.0,)}, "not Discrete from 0 on, low and high None"),
         (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(16, start=1))}, "not Discrete from 0 on"),
