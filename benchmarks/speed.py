@@ -109,7 +109,7 @@ def collection(delay=0.05):
 
     def play(concurrency):
         with ChatServer(lambda messages: time.sleep(delay) or "0") as server, tempfile.TemporaryDirectory() as folder:
-            player = Player(ChatClient(Asking(server.url, "model", 1.0, concurrency=concurrency)), LAKE)
+            player = Player(ChatClient(Asking(server.url, "model", temperature=1.0, concurrency=concurrency)), LAKE)
             started = time.perf_counter()
             _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10)
             return time.perf_counter() - started, [len(episode.actions) for episode in episodes]
