@@ -143,7 +143,7 @@ class ChatClient:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
         except (requests.RequestException, HTTPError) as error:
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
-            said = self._shown(str(error).rpartition(": ")[2])
+            said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; is the server running?", 0) from None
         with self.lock:
             self.costs["requests"] += 1

@@ -245,7 +245,7 @@ def test_a_server_that_fails_for_good_is_given_up(fault):
 def test_a_server_that_is_not_there_is_named_soon(waits):
     with ChatServer() as server:
         pass
-    with pytest.raises(ServerError, match=r"127\.0\.0\.1.* cannot be reached.*refused.*is the server running\?"):
+    with pytest.raises(ServerError, match=r"127\.0\.0\.1.* cannot be reached.*refused; is the server running\?"):
         client(server, 300, PAUSES).ask(HELLO)
     assert sum(waits) < 6
 
