@@ -39,22 +39,21 @@ class Environment(NamedTuple):
     rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
 
     def numbers(self):
-        """{field: value, as JSON can hold it} of those that a learner's results depend on."""
-        values = {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
-        return {name: None if value is None else np.array(value, float).tolist() for name, value in values.items()}
+        """{field: value} of those that a learner's results depend on."""
+        return {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
 
 
 def check(environment, name):
     """Raises ValueError, saying what to change, where the parts of an Environment do not fit together."""
-    env, numbers, words = environment.make(), environment.numbers(), len(environment.actions)
-    space, actions, low, high = env.observation_space, env.action_space, numbers.pop("low"), numbers.pop("high")
+    env, words, low, high = environment.make(), len(environment.actions), environment.low, environment.high
+    space, actions = env.observation_space, env.action_space
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, words)
     if isinstance(space, gym.spaces.Discrete):
         wanted, fit = "Discrete from 0 on, low and high None", space.start == 0 and low is high is None
     else:
         wanted, fit = "a row of numbers, a low below a high for each", np.shape(low) == np.shape(high) == space.shape
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
-    numbers["best_return"] = environment.best_return or 0.0
+    numbers = {field: x for field, x in environment._asdict().items() if isinstance(x, float)}
     needs = {
         f"its actions are {actions}, not Discrete({words}), as there are words": playable,
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
@@ -212,10 +211,11 @@ def find_environment(name, reasoning=False):
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
         raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
     environment = known[own](own)
+    given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
+    environment = environment._replace(**{k: np.array(x, float).tolist() for k, x in given.items() if x is not None})
     check(environment, name)
     rules = environment.rules or (RULES / f"{own}.txt").read_text(encoding="utf-8").strip()
-    best = None if environment.best_return is None else float(environment.best_return)
-    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}", best_return=best)
+    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 
 # How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.

@@ -45,6 +45,15 @@ def test_the_readmes_table_is_what_the_study_says_makes_it():
     assert printed("bash", "-c", command) in PAGES["README.md"]
 
 
+def test_the_files_have_as_many_lines_as_the_readme_says():
+    rows = re.findall(r"^\| (`.*\.py`) \| (\d+) \|", PAGES["README.md"], re.M)
+    counted = [
+        (names, str(sum(len((ROOT / name).read_text().splitlines()) for name in re.findall("`(.*?)`", names))))
+        for names, _ in rows
+    ]
+    assert len(rows) == 10 and counted == rows
+
+
 @pytest.mark.parametrize(("code", "output"), BLOCKS)
 def test_what_a_block_of_code_in_the_study_prints_stands_below_it(code, output):
     assert printed(sys.executable, "-c", code) == output
