@@ -61,7 +61,6 @@ class Settings(NamedTuple):
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
-    balance: float = 0.5  # how evenly the clone draws actions: from 0, as the LLM took them, to 1, all alike
     clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
     prior_episodes: int = 5  # how many returns of random play's mean stand before the learner's own, when it is judged
     steps_per_evaluation: int = 200  # environment steps between two evaluations
@@ -104,7 +103,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         policy = partial(episodes.act, learner, 1.0 if method.data == "random" else settings.epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
-    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data), settings.balance)
+    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
     returns = [episode.total for episode in data]
     if not (method.clone or method.fine_tune):
         returns = [float(np.mean(returns))] * settings.evaluations
@@ -116,7 +115,7 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     for _ in range(settings.pretrain_updates if method.pretrain else 0):
         learner.update(replay.sample(settings.batch_size, draw_rng))
     for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
-        clone.update(replay.sample_llm(settings.batch_size, clone_rng), imitate=True)
+        clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 

@@ -7,7 +7,7 @@
 #   QUICK=1                a small slice, in one to two minutes on two cores
 #   SEEDS="100 119"        the first seed and the last
 #   ROLLOUTS=FOLDER        another teacher: loro, loro-plus and clone on that folder's ENV.jsonl files
-#   OUT=results/study      where results go, one folder for each variant: main, online-more, no-balance, tau-1, ...
+#   OUT=results/study      where results go, one folder for each variant: main, online-more, no-pretraining, tau-1, ...
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -35,7 +35,6 @@ runs() {
         for method in $methods; do run main "$method"; done
         [[ -z ${QUICK:-} ]] || continue
         run online-more online --early-updates 12 # 12,000 updates more; loro-plus makes 11,000 before it plays
-        run no-balance clone --balance 0
         [[ $env != RepresentedPong-v0 ]] || continue # which takes longer than the other five together
         run no-pretraining loro-plus --pretrain-updates 0
         run no-early-updates online --early-updates 1

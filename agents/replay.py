@@ -18,9 +18,9 @@ class Batch(NamedTuple):
 class ReplayBuffer:
     """At most `capacity` transitions: first the LLM's, `n_llm` of them, then the newest of the run's own.
 
-    llm: tuples (s, a, r, s', terminated). balance: see `sample_llm`. Raises ValueError if they leave no room."""
+    llm: tuples (s, a, r, s', terminated). Raises ValueError if they leave no room."""
 
-    def __init__(self, capacity, observation_space, llm=(), balance=0.0):
+    def __init__(self, capacity, observation_space, llm=()):
         observations, next_observations = np.zeros((2, capacity, *observation_space.shape), observation_space.dtype)
         actions, rewards, terminated = (np.zeros(capacity, dtype) for dtype in (np.int64, np.float32, bool))
         self.columns = Batch(observations, actions, rewards, next_observations, terminated)
@@ -30,8 +30,6 @@ class ReplayBuffer:
             raise ValueError(f"a buffer of {capacity} has no room for the LLM's transitions; make it larger")
         for column, values in zip(self.columns, zip(*llm)):
             column[: self.n_llm] = values
-        edges = np.cumsum(np.bincount(actions[: self.n_llm])[actions[: self.n_llm]] ** -float(balance))
-        self.edges = edges / edges[-1:]  # The LLM's row i is drawn by a number from edges[i - 1] to edges[i].
 
     def __len__(self):
         return min(self.n_llm + self.added, self.capacity)
@@ -45,12 +43,5 @@ class ReplayBuffer:
 
     def sample(self, size, rng):
         """A Batch of `size` transitions, with replacement, all drawn alike."""
-        return self.batch((rng.random(size) * len(self)).astype(np.int64))  # rng.integers takes three times as long
-
-    def sample_llm(self, size, rng):
-        """A Batch of `size` transitions of the LLM's, with replacement: one whose action has the frequency f among them
-        with a probability proportional to f^-balance, so that at 0 all are drawn alike, at 1 all actions."""
-        return self.batch(self.edges.searchsorted(rng.random(size), "right"))
-
-    def batch(self, rows):
+        rows = (rng.random(size) * len(self)).astype(np.int64)  # rng.integers takes three times as long
         return Batch(*(column.take(rows, axis=0) for column in self.columns))

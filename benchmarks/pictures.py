@@ -32,10 +32,10 @@ def pretrained(env_name, updates, imitate, every):
     environment, episodes = recorded(env_name)
     env, rng, settings = environment.make(), np.random.default_rng(0), Settings(1)
     agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
-    replay = ReplayBuffer(10_000, env.observation_space, transitions(episodes), settings.balance)
+    replay = ReplayBuffer(10_000, env.observation_space, transitions(episodes))
     yield 0, agent
     for update in range(1, updates + 1):
-        agent.update((replay.sample_llm if imitate else replay.sample)(settings.batch_size, rng), imitate)
+        agent.update(replay.sample(settings.batch_size, rng), imitate)
         if update % every == 0:
             yield update, agent
 

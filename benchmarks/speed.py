@@ -46,7 +46,7 @@ def learner(environment, units=64, layer_norm=True):
     env, rng = environment.make(), np.random.default_rng(0)
     agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
     played = transitions(play(env, lambda observation: rng.integers(env.action_space.n), seed) for seed in count())
-    replay = ReplayBuffer(10_000, env.observation_space, islice(played, 500), settings.balance)
+    replay = ReplayBuffer(10_000, env.observation_space, islice(played, 500))
     for transition in islice(played, 500):
         replay.add(*transition)
     return agent, replay, rng

@@ -61,13 +61,12 @@ def test_learner_clone_data_actions_and_replay_have_random_streams_of_their_own(
     def streams(made, i):
         return {given[i].bit_generator.seed_seq.spawn_key for given in made}
 
-    learning, acting = calls(agents, "make_agent"), calls(episodes, "act")
-    drawing, imitating = calls(loro.ReplayBuffer, "sample"), calls(loro.ReplayBuffer, "sample_llm")
+    learning, acting, drawing = calls(agents, "make_agent"), calls(episodes, "act"), calls(loro.ReplayBuffer, "sample")
     short(TOY, "random-data")
     learner, clone = streams(learning[:1], -1), streams(learning[1:], -1)
     acts, draws = streams(acting, 2), streams(drawing, -1)
-    assert streams(imitating, -1) == clone
-    assert [len(each) for each in (learner, clone, acts, draws)] == [1, 1, 2, 1]  # the first episodes act as well
+    assert [len(each) for each in (learner, clone, acts)] == [1, 1, 2]  # the first episodes act as well
+    assert len(draws) == 2 and clone < draws  # by which it begins and draws
     assert len(learner | clone | acts | draws) == 5
 
 
@@ -177,8 +176,7 @@ def cell(default):
 
 
 class Update(NamedTuple):
-    llm: bool  # Was it drawn from the LLM's transitions alone?
-    held: float  # their share of the buffer
+    held: float  # the LLM's share of the buffer it was drawn from
     size: int
     imitate: bool
     step: int
@@ -187,14 +185,11 @@ class Update(NamedTuple):
 @pytest.fixture
 def made(monkeypatch):
     """What each update of a run was made with."""
-    made, sampled = [], []
+    made, sampled, sample = [], [], loro.ReplayBuffer.sample
 
-    def watched_sample(sample, llm):
-        def sample_and_tell(self, size, rng):
-            sampled[:] = llm, self.n_llm / len(self), size
-            return sample(self, size, rng)
-
-        return sample_and_tell
+    def watched_sample(self, size, rng):
+        sampled[:] = self.n_llm / len(self), size
+        return sample(self, size, rng)
 
     def watched_update(update):
         def update_and_tell(self, batch, imitate=False, step=0):
@@ -203,8 +198,7 @@ def made(monkeypatch):
 
         return update_and_tell
 
-    for name, llm in (("sample", False), ("sample_llm", True)):
-        monkeypatch.setattr(loro.ReplayBuffer, name, watched_sample(getattr(loro.ReplayBuffer, name), llm))
+    monkeypatch.setattr(loro.ReplayBuffer, "sample", watched_sample)
     for learner in (QTable, DQN):
         monkeypatch.setattr(learner, "update", watched_update(learner.update))
     return made
@@ -225,7 +219,7 @@ def played(monkeypatch):
 
 @pytest.mark.parametrize("name", loro.METHODS)
 def test_a_learner_is_pretrained_by_rewards_and_a_clone_by_imitation_on_the_first_episodes_alone(name, made):
-    method, learning, imitating = loro.METHODS[name], Update(False, 1.0, 64, False, 0), Update(True, 1.0, 64, True, 0)
+    method, learning, imitating = loro.METHODS[name], Update(1.0, 64, False, 0), Update(1.0, 64, True, 0)
     found, _ = short(TOY, name, pretrain_updates=7, clone_updates=5)
     pretraining = [learning] * 7 * method.pretrain + [imitating] * 5 * method.clone
     assert made[: len(pretraining)] == pretraining
@@ -236,17 +230,10 @@ def test_a_learner_is_pretrained_by_rewards_and_a_clone_by_imitation_on_the_firs
 def test_fine_tuning_draws_evenly_from_all_that_is_kept(name, made):
     short(LAKE, name)
     fine_tuning = made[-OWN_STEPS:]
-    assert {(u.llm, u.imitate, u.size) for u in fine_tuning} == {(False, False, 64)}
+    assert {(u.imitate, u.size) for u in fine_tuning} == {(False, 64)}
     assert [u.step for u in fine_tuning] == list(range(OWN_STEPS))
     held = [u.held for u in fine_tuning]
     assert (held[0] > held[-1] > 0) if loro.METHODS[name].keep else set(held) == {0}
-
-
-@pytest.mark.parametrize("name", ["loro-plus", "random-data", "clone"])
-def test_the_clone_learns_from_the_llms_rare_actions_more_often(name, calls):
-    begun = calls(loro, "ReplayBuffer")
-    short(LAKE, name, balance=0.7)
-    assert begun[0][3] == 0.7
 
 
 @pytest.mark.parametrize("name", ["online", "loro-plus"])
@@ -278,7 +265,6 @@ OTHERWISE = {
     "llm_episodes": (LAKE, "loro", 9),
     "pretrain_updates": (LAKE, "loro", 49),
     "clone_updates": (LAKE, "clone", 49),
-    "balance": (LAKE, "clone", 0.0),
     "clone_every": (TOY, "loro-plus", 2),
     "prior_episodes": (BEATEN, "loro-plus", 500),
     "steps_per_evaluation": (LAKE, "loro", 59),
@@ -550,7 +536,7 @@ def test_resume_skips_what_is_there(tmp_path, command, calls, monkeypatch):
         (["--hidden", 64, 32], r"hidden \[64, 64\], not \[64, 32\]"),
         (["--evaluations", 13], "evaluations 12, not 13"),
         (["--llm-episodes", 3], "llm_episodes 10, not 3"),
-        (["--no-layer-norm", "--balance", 1], "balance 0.5, not 1.0; layer_norm True, not False"),
+        (["--no-layer-norm", "--epsilon", 1], "epsilon 0.05, not 1.0; layer_norm True, not False"),
     ],
 )
 def test_resume_refuses_what_was_made_otherwise(options, unlike, tmp_path, command):
@@ -645,7 +631,7 @@ def test_what_is_a_part_of_a_whole_is_at_most_one(field):
         parse(option(field), 1.01)
 
 
-@pytest.mark.parametrize("field", ["pretrain_updates", "clone_updates", "early_updates", "balance"])
+@pytest.mark.parametrize("field", ["pretrain_updates", "clone_updates", "early_updates", "epsilon"])
 def test_there_may_be_none_of_it(field):
     assert parse(option(field), 0)[1] == {field: 0}
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agents.replay import ReplayBuffer
 
 PLANE = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
-seeds, balances = st.integers(0, 2**32), st.floats(0, 1)
+seeds = st.integers(0, 2**32)
 
 
 def transition(number):
@@ -21,16 +21,10 @@ def transition(number):
 
 def buffer(capacity, n_llm, added):
     """A buffer that was given transitions 0, 1, ...: first n_llm of the LLM's, then `added` of the learner's own."""
-    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)), 0.5)
+    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)))
     for number in range(n_llm, n_llm + added):
         replay.add(*transition(number))
     return replay
-
-
-def with_actions(actions, balance):
-    """A buffer of one transition of the LLM for each of `actions`, recognised by its reward, 0, 1, ..., and 40 more."""
-    llm = [(np.zeros(2), action, number, np.zeros(2), False) for number, action in enumerate(actions)]
-    return ReplayBuffer(len(llm) + 40, PLANE, llm, balance)
 
 
 def assert_unaltered(drawn):
@@ -41,10 +35,10 @@ def assert_unaltered(drawn):
 
 
 class TwoLists(RuleBasedStateMachine):
-    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12), balance=balances)
-    def begin(self, n_llm, room, balance):
+    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12))
+    def begin(self, n_llm, room):
         self.llm, self.own, self.number, self.capacity = list(range(n_llm)), [], n_llm, n_llm + room
-        self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm), balance)
+        self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm))
 
     @rule()
     def add(self):
@@ -59,14 +53,6 @@ class TwoLists(RuleBasedStateMachine):
         assert len(drawn.actions) == size
         assert_unaltered(drawn)
         assert set(drawn.actions) <= {*self.llm, *self.own}
-
-    @precondition(lambda self: self.llm)
-    @rule(size=st.integers(1, 64), seed=seeds)
-    def sample_llm(self, size, seed):
-        drawn = self.replay.sample_llm(size, np.random.default_rng(seed))
-        assert len(drawn.actions) == size
-        assert_unaltered(drawn)
-        assert set(drawn.actions) <= set(self.llm)
 
     @invariant()
     def holds_what_the_lists_hold(self):
@@ -86,56 +72,26 @@ def test_the_llms_transitions_must_leave_room_for_one_of_the_learners(n_llm):
         buffer(3, n_llm, 0)
 
 
-@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_an_action_of_the_llm_is_drawn_by_its_frequency_to_the_power_of_one_less_balance(balance):
-    replay = with_actions([0] * 80 + [2] * 5 + [1] * 15, balance)
-    drawn = np.bincount(replay.sample_llm(40_000, np.random.default_rng(0)).actions) / 40_000
-    expected = np.array([0.8, 0.15, 0.05]) ** (1 - balance)
-    np.testing.assert_allclose(drawn, expected / expected.sum(), atol=0.01)
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), balances)
-def test_balance_leaves_no_transition_out_and_draws_those_of_one_action_alike(actions, balance):
-    replay = with_actions(actions, balance)
-    widths = np.diff(replay.edges, prepend=0)
-    assert (widths > 0).all() and replay.edges[-1] == 1
-    for action in set(actions):
-        np.testing.assert_allclose(widths[np.equal(actions, action)], widths[actions.index(action)], rtol=1e-9)
-
-
-@pytest.mark.parametrize("added", [0, 3, 30, 100])
-def test_what_the_learner_adds_does_not_change_what_is_drawn_of_the_llms(added):
-    replay = with_actions([0, 0, 1], 0.5)
-    before = replay.sample_llm(64, np.random.default_rng(0))
-    for _ in range(added):
-        replay.add(np.ones(2), 1, -1.0, np.ones(2), True)
-    np.testing.assert_equal(replay.sample_llm(64, np.random.default_rng(0)), before)
-
-
-@pytest.mark.parametrize("balance", [0.0, 1.0])
 @pytest.mark.parametrize(("n_llm", "added"), [(10, 0), (10, 5), (10, 40), (10, 75), (0, 25), (0, 75)])
-def test_each_transition_is_drawn_as_often_as_any_other_whosever_it_is_and_whatever_the_balance(n_llm, added, balance):
-    replay = with_actions([0] * (n_llm - 1) + [1] * (n_llm > 0), balance)
-    for number in range(n_llm, n_llm + added):
-        replay.add(np.zeros(2), 1, number, np.zeros(2), False)
+def test_each_transition_is_drawn_as_often_as_any_other_whosever_it_is(n_llm, added):
+    replay = buffer(n_llm + 40, n_llm, added)
     newest = range(n_llm + added - min(added, 40), n_llm + added)
-    drawn, times = np.unique(replay.sample(1000 * len(replay), np.random.default_rng(0)).rewards, return_counts=True)
+    drawn, times = np.unique(replay.sample(1000 * len(replay), np.random.default_rng(0)).actions, return_counts=True)
     np.testing.assert_array_equal(drawn, [*range(n_llm), *newest])
     np.testing.assert_allclose(times, 1000, rtol=0.15)
 
 
-@pytest.mark.parametrize("draw", [ReplayBuffer.sample, ReplayBuffer.sample_llm])
 @given(seeds)
-def test_the_same_seed_draws_the_same_batch_and_another_another(draw, seed):
-    one, again, other = (draw(buffer(30, 10, 15), 64, np.random.default_rng(each)) for each in (seed, seed, seed + 1))
+def test_the_same_seed_draws_the_same_batch_and_another_another(seed):
+    replay = buffer(30, 10, 15)
+    one, again, other = (replay.sample(64, np.random.default_rng(each)) for each in (seed, seed, seed + 1))
     np.testing.assert_equal(one, again)
     assert (one.actions != other.actions).any()
 
 
-@pytest.mark.parametrize("draw", [ReplayBuffer.sample, ReplayBuffer.sample_llm])
-def test_a_drawn_batch_is_a_copy(draw):
+def test_a_drawn_batch_is_a_copy():
     replay = buffer(10, 3, 7)
-    for column in draw(replay, 64, np.random.default_rng(0)):
+    for column in replay.sample(64, np.random.default_rng(0)):
         column[:] = 0
     assert_unaltered(replay.columns)
 

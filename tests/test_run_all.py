@@ -26,7 +26,6 @@ TIMEOUT = 120
 TABLES = ("FrozenLake-v1", "CliffWalking-v1")
 VARIANTS = {  # of a method, by a setting
     "online-more": ("online", {"early_updates": 12}),
-    "no-balance": ("clone", {"balance": 0.0}),
     "no-pretraining": ("loro-plus", {"pretrain_updates": 0}),
     "no-early-updates": ("online", {"early_updates": 1}),
     "no-advantage-learning": ("online", {"advantage_learning": 0}),
@@ -139,7 +138,7 @@ def test_each_variant_changes_what_its_name_says():
     runs = [(run, given) for run, given in listed() if run.out.name != "main"]
     for run, given in runs:
         assert (*run.method, given) == VARIANTS[run.out.name], run
-    in_all, slow, networks = {"online-more", "no-balance"}, "RepresentedPong-v0", {"no-layer-norm"}
+    in_all, slow, networks = {"online-more"}, "RepresentedPong-v0", {"no-layer-norm"}
     assert {(run.out.name, run.env) for run, _ in runs} == {
         (name, env)
         for name in VARIANTS
