@@ -36,7 +36,7 @@ class Environment(NamedTuple):
     high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
     random_std: float = 0.0  # the standard deviation of a random policy's returns, measured
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
-    rules: str | None = None  # what the LLM is told first; None: it stands in rules/NAME.txt
+    rules: str | None = None  # what the LLM is told first; the project's own stand in rules/NAME.txt
 
     def numbers(self):
         """{field: value} of those that a learner's results depend on."""
@@ -45,7 +45,11 @@ class Environment(NamedTuple):
 
 def check(environment, name):
     """Raises ValueError, saying what to change, where the parts of an Environment do not fit together."""
-    env, words, low, high = environment.make(), len(environment.actions), environment.low, environment.high
+    try:
+        env = environment.make()
+    except gym.error.Error as error:
+        raise ValueError(f"{name}: {error}") from None
+    words, low, high = len(environment.actions), environment.low, environment.high
     space, actions = env.observation_space, env.action_space
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, words)
     if isinstance(space, gym.spaces.Discrete):
@@ -59,6 +63,7 @@ def check(environment, name):
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
         "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
         f"not all of these are finite: {numbers}": np.isfinite(list(numbers.values())).all(),
+        "it has no rules; give its Environment `rules`": environment.rules,
     }
     for problem, met in needs.items():
         if not met:
@@ -213,9 +218,10 @@ def find_environment(name, reasoning=False):
     environment = known[own](own)
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
     environment = environment._replace(**{k: np.array(x, float).tolist() for k, x in given.items() if x is not None})
+    if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
+        environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     check(environment, name)
-    rules = environment.rules or (RULES / f"{own}.txt").read_text(encoding="utf-8").strip()
-    return environment._replace(rules=f"{rules} {REASONED_ANSWER if reasoning else ANSWER}")
+    return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 
 # How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.

@@ -12,6 +12,7 @@ import uuid
 import zlib
 from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -190,6 +191,7 @@ def read_results(place):
 
     Each holds its `folder`. Raises ValueError for what is no result, or lies under another's name.
     """
+    place = Path(place)
     if place.is_dir():
         paths = sorted(place.resolve().rglob("*.json"))
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]

@@ -31,7 +31,9 @@ from llm_client import Asking
 
 
 class Method(NamedTuple):
-    """What a method does with its first episodes, and whether it goes on from there."""
+    """What a method does with its first episodes, and whether it goes on from there.
+
+    The comment beside a row of METHODS is its help on the command line."""
 
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
     pretrain: bool = False  # Does the learner learn from them before it plays?
@@ -55,7 +57,9 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """The budget and the hyperparameters, the same for every environment and method; each is an option."""
+    """The budget and the hyperparameters, the same for every environment and method.
+
+    Each is an option, and the comment beside it its help; a float is at most 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
@@ -170,6 +174,10 @@ def main():
     model, llm_episodes, wanted = None, [], settings.llm_episodes
     if any(METHODS[name].data == "llm" for name in options.method):
         model, llm_episodes = collect.llm_episodes(environment, options.env, options.rollouts, wanted, Asking(**asking))
+    longest = max((len(each.actions) for each in llm_episodes), default=0)
+    if longest > settings.steps_per_evaluation:
+        said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
+        print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
     recorded, results = files.checksum([episodes.record_of(each) for each in llm_episodes]), []
     for known in plan:
         method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)

@@ -51,7 +51,9 @@ def interval(samples):
 
 def ratio(theirs, its):
     """Their regret over its own, as text: "" without a regret of theirs, or where one is unknown, nan."""
-    return "" if not theirs > 0 or np.isnan(its) else f"{theirs / its:,.2f}" if its >= 0.05 else "no regret left"
+    if not theirs > 0 or np.isnan(its):
+        return ""
+    return "no regret left" if its < 0.05 else f"{theirs / its:,.{2 if theirs < 10 * its else 0}f}"
 
 
 def line(cells):
@@ -65,7 +67,8 @@ def table(rows):
         returns, best = row["returns"], np.array(row["best_return"], float)  # nan if it is unknown
         online = rows.get((env, "online"), {"returns": np.full_like(returns, np.nan)})["returns"]
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
-        cells = [env, name, len(totals), f"{totals.mean():,.1f}", "{:,.1f} to {:,.1f}".format(*interval(totals))]
+        cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
+        cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
         for start in (0, row["llm_episodes"] or len(regret)):
             its, theirs = regret[start:].sum(), baseline[: len(regret) - start].sum()  # or nan
@@ -82,10 +85,10 @@ def brief(rows):
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
         cells, regrets = [], {"online": np.nan, "loro-plus": np.nan}
+        known = all(row["best_return"] is not None for (where, _), row in rows.items() if where == env)
         for name in names:
             cell = ""
             if row := rows.get((env, name)):
-                known = row["best_return"] is not None
                 each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
                 low, high = interval(each)
                 cell = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")

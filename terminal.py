@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def guard(main, name):
     except BrokenPipeError:  # `| head` has seen enough
         os._exit(0)
     except (ValueError, OSError) as error:
+        if not (isinstance(error, OSError) or refused(error)):
+            raise
         code, problem = 2, printable(error)
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
@@ -37,6 +40,12 @@ def guard(main, name):
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+
+
+def refused(error):
+    """Was it raised here, to refuse something? Else it is a fault, and whoever mends it needs the whole traceback."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return place.line.startswith("raise ") and "site-packages" not in place.filename
 
 
 def printable(text):
@@ -105,7 +114,7 @@ def add_fields(parser, title, fields):
             form = {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"}
         elif kind is float:
             form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
-        shown = comments(fields)[name] + ("" if default is None else f" ({default})")
+        shown = comments(fields).get(name, "") + ("" if default is None else f" ({default})")
         add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown, **form)
 
 
@@ -123,7 +132,7 @@ def parse(methods, settings, asking, arguments=None):
     parser = Parser(
         prog="loro.py",
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
-        epilog="\n".join(["methods:", *(f"  {name:<12} {comments(settings)[name]}" for name in methods)]),
+        epilog="\n".join(["methods:", *(f"  {name:<12} {comments(settings).get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add, default = parser.add_argument, ["loro-plus", "loro", "online"]

@@ -31,9 +31,10 @@ EXTRAS = "pillow pygame"
 def load_agent(path):
     """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
 
-    agent.values(observations), (n, actions), is that by which it acts: what it expects of each action, the discounted
-    return times the environment's reward_scale; or if agent.clone, the logit of how sure it is that the LLM would do
-    it. Raises ValueError, OSError if it cannot be read.
+    agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
+    discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
+    agent.clone, the logits of how sure it is that the LLM would do them. Raises ValueError; OSError if it cannot be
+    read.
     """
     about, learnt = files.read_policy(Path(path))
     try:
@@ -63,9 +64,9 @@ def steps(environment, episode, agent):
             yield f"it says {episode.replies[t]!r}"
         if agent:
             values = agent.values(observation[None])[0]
-            likely, expected = np.exp(values - np.logaddexp.reduce(values)), values / agent.reward_scale
-            said, numbers = ("it imitates", likely) if agent.clone else ("it expects", expected)
-            yield f"{said} " + ", ".join(f"{number:.2f} of {word}" for number, word in zip(numbers, words))
+            likely, worth = np.exp(values - np.logaddexp.reduce(values)), values / agent.reward_scale
+            said, numbers = ("it imitates", likely) if agent.clone else ("Q(s, .)", worth)
+            yield f"{said}: " + ", ".join(f"{word} {number:.2f}" for number, word in zip(numbers, words))
         yield f"action {action}, {words[action]}: reward {episode.rewards[t]:g}"
     yield from ("", f"{'terminated' if episode.terminated else 'truncated'}, return {episode.total:g}", "")
 

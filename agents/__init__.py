@@ -1,5 +1,6 @@
-"""An agent: values(observations) -> Q(s, .), (n, actions), by which it acts; update(batch, ...), one update; `learnt`,
-the array that is kept in the end. See docs/algorithm.md."""
+"""An agent has values(observations) -> Q(s, .), (n, actions), by which it acts; update(batch, imitate, step), by a
+Batch's rewards or imitating its actions, after so many steps of fine-tuning; `updates`, how many it made; n_actions;
+reward_scale; and `learnt`, the array by which it acts, which is kept in the end. See docs/algorithm.md."""
 
 import gymnasium as gym
 

@@ -19,7 +19,7 @@ class QTable:
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 
         The gradients of a pair (s, a) that it holds k times are divided by k: so repetition carries no value past its
-        target, no error needs clipping, and imitation asks which actions the LLM took, hardly how often."""
+        target, no error needs clipping, and imitation counts a rare action for more than its share."""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)

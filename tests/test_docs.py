@@ -15,7 +15,7 @@ QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|prompts|teachers)\.py)(?!
 COMMANDS = [
     (name, command) for name, page in PAGES.items() for command in re.findall(QUICK, page.replace("\\\n", ""), re.M)
 ]
-BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", PAGES["study.md"], re.S)
+BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", PAGES["study.md"] + PAGES["methods.md"], re.S)
 
 
 def printed(*command):
@@ -55,5 +55,5 @@ def test_the_files_have_as_many_lines_as_the_readme_says():
 
 
 @pytest.mark.parametrize(("code", "output"), BLOCKS)
-def test_what_a_block_of_code_in_the_study_prints_stands_below_it(code, output):
+def test_what_a_block_of_code_prints_stands_below_it(code, output):
     assert printed(sys.executable, "-c", code) == output

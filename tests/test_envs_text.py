@@ -194,7 +194,7 @@ def transformed(like, observations=None, actions=None):
 
 def described(monkeypatch, like, **changes):
     """What `find_environment` makes of such a description."""
-    monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(rules="Play.", **changes))
+    monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(**{"rules": "Play."} | changes))
     return find_environment("Odd-v0")
 
 
@@ -217,6 +217,9 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": unregistered}, "no step limit; register it with max_episode_steps"),
         (LAKE, {"random_std": np.nan}, "not all of these are finite: .*'random_std': nan"),
         (LAKE, {"best_return": np.inf}, "not all of these are finite"),
+        (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
+        (LAKE, {"rules": None}, "it has no rules"),
+        (LAKE, {"make": lambda: gym.make("FrozenCake-v1")}, "`FrozenCake` doesn't exist"),
     ],
 )
 def test_a_description_whose_parts_do_not_fit_is_refused(monkeypatch, like, changes, problem):

@@ -517,6 +517,12 @@ def test_a_run_that_is_asked_for_again_is_made_anew(tmp_path, command):
     assert kept(tmp_path)["loro-0"]["returns"] == before["returns"]
 
 
+@pytest.mark.parametrize(("steps", "warned"), [(99, "give --steps-per-evaluation 100"), (100, "")])
+def test_who_gets_more_steps_than_online_by_an_episode_of_the_llms_is_told(steps, warned, tmp_path, command):
+    said = command(*ONE, "--steps-per-evaluation", steps, "--out", tmp_path).err
+    assert ("warning" in said) == bool(warned) and warned in said
+
+
 def test_resume_skips_what_is_there(tmp_path, command, calls, monkeypatch):
     command(*ONE, "--seeds", 2, "--out", tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
@@ -647,6 +653,11 @@ def test_an_option_reaches_the_learner_as_it_would_by_default(tmp_path, command)
         command(*ONE, *options, "--out", tmp_path / out)
     first, second = (kept(tmp_path / out)["loro-0"] for out in "ab")
     assert first["config"] == second["config"] and first["returns"] == second["returns"]
+
+
+def test_a_method_of_ones_own_needs_no_help():
+    methods, given = {**loro.METHODS, "mine": loro.METHODS["loro"]}, ["--env", "FrozenLake-v1", "--method", "mine"]
+    assert terminal.parse(methods, loro.Settings, llm_client.Asking, given)[0].method == ["mine"]
 
 
 def test_help_explains_each_method_and_setting_once(capsys, monkeypatch):

@@ -288,10 +288,13 @@ def test_a_command_that_ends_well_says_nothing_more(capsys):
     assert capsys.readouterr() == ("all\n", "")
 
 
-def test_a_bug_is_not_hidden(monkeypatch):
+@pytest.mark.parametrize(
+    "fault", [lambda: 1 / 0, lambda: int("one"), lambda: np.zeros(2) + np.zeros(3), lambda: np.stack([[1], [2, 3]])]
+)
+def test_a_fault_keeps_its_traceback(monkeypatch, fault):
     monkeypatch.setattr("os._exit", sys.exit)
-    with pytest.raises(ZeroDivisionError):
-        terminal.guard(lambda: 1 / 0, "x.py")
+    with pytest.raises((ZeroDivisionError, ValueError)):
+        terminal.guard(fault, "x.py")
 
 
 def guarded(code, **options):
@@ -301,8 +304,8 @@ def guarded(code, **options):
 
 
 def test_threads_that_wait_do_not_keep_a_command_that_failed():
-    process = guarded("threading.Thread(target=threading.Event().wait).start(); raise ValueError('no')")
-    assert process.communicate() == ("", "x.py: no\n") and process.returncode == 2
+    process = guarded("threading.Thread(target=threading.Event().wait).start(); terminal.json_object('no')")
+    assert process.communicate() == ("", "x.py: not JSON in UTF-8, of finite numbers\n") and process.returncode == 2
 
 
 @pytest.mark.parametrize("what", ["print('line')", "print('line' * 99999)"], ids=["buffered", "at once"])

@@ -164,8 +164,8 @@ def test_an_llms_episode_is_told_step_by_step(shown):
 @pytest.mark.parametrize(
     ("clone", "told"),
     [
-        (False, "it expects 0.50 of left, -2.00 of down, 1.00 of right, 0.00 of up"),
-        (True, "it imitates 0.30 of left, 0.09 of down, 0.38 of right, 0.23 of up"),  # softmax
+        (False, "Q(s, .): left 0.50, down -2.00, right 1.00, up 0.00"),
+        (True, "it imitates: left 0.30, down 0.09, right 0.38, up 0.23"),  # softmax
     ],
 )
 def test_what_a_policy_makes_of_each_action_stands_beside_the_sentence(clone, told, shown, tmp_path):
