@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
     clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
-    prior_episodes: int = 5  # how many returns of random play's mean stand before the learner's own, when it is judged
+    prior_episodes: int = 5  # copies of random play's mean that precede the learner's returns, when it is judged
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one
@@ -76,7 +76,7 @@ class Settings(NamedTuple):
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
     advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end
-    epsilon_steps: int = 2000  # steps of fine-tuning until epsilon has fallen from 1 to that
+    epsilon_steps: int = 2000  # steps of fine-tuning in which epsilon would fall from 1 to 0
     table_learning_rate: float = 0.05  # share of an error that the table corrects at once
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
     layer_norm: bool = True  # LayerNorm in the network
