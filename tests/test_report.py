@@ -96,7 +96,7 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
     assert done.out.splitlines() == [
         "| environment | online | loro | loro-plus | online's / loro-plus's |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15.00 |",
+        "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15 |",
         "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
         "| Zero-v0 (reward) |  | 3.0 |  |  |",
     ]
