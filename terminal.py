@@ -31,7 +31,7 @@ def guard(main, name):
     except BrokenPipeError:  # `| head` has seen enough
         os._exit(0)
     except (ValueError, OSError) as error:
-        if not (isinstance(error, OSError) or refused(error)):
+        if not refused(error):
             raise
         code, problem = 2, printable(error)
     except KeyboardInterrupt:
@@ -43,9 +43,9 @@ def guard(main, name):
 
 
 def refused(error):
-    """Was it raised here, to refuse something? Else it is a fault, and whoever mends it needs the whole traceback."""
+    """Was it the system's, or raised here on purpose? Else it is a fault, and who mends it needs the traceback."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return place.line.startswith("raise ") and "site-packages" not in place.filename
+    return isinstance(error, OSError) or (place.line.startswith("raise ") and "site-packages" not in place.filename)
 
 
 def printable(text):
