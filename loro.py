@@ -31,9 +31,7 @@ from llm_client import Asking
 
 
 class Method(NamedTuple):
-    """What a method does with its first episodes, and whether it goes on from there.
-
-    The comment beside a row of METHODS is its help on the command line."""
+    """What a method does with its first episodes, and whether it goes on. The comment beside its row is its --help."""
 
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
     pretrain: bool = False  # Does the learner learn from them before it plays?
@@ -48,7 +46,7 @@ METHODS = {
     "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until loro is level
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
-    "random-data": Method("random", pretrain=True, clone=True, keep=True),  # loro-plus on a random policy's episodes
+    "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
     "own-data": Method("own", pretrain=True, keep=True),  # loro on the learner's own first episodes
     "clone": Method("llm", clone=True, fine_tune=False),  # the clone alone: it imitates the LLM, and learns no more
     "llm": Method("llm", fine_tune=False),  # the LLM's mean return
@@ -115,6 +113,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     # 2. Pretrain
     shown = [episode.full_return(env.spec.max_episode_steps) for episode in (data if method.clone else [])]
+    if shown and min(shown) == max(shown) <= environment.random_return:  # as bad as each other: they tell nothing
+        method = method._replace(pretrain=False, keep=False)
     judge = Judge(shown, environment.random_return, environment.random_std, settings.prior_episodes)
     for _ in range(settings.pretrain_updates if method.pretrain else 0):
         learner.update(replay.sample(settings.batch_size, draw_rng))

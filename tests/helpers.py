@@ -86,9 +86,7 @@ def value_iteration(P, discount):
     return q
 
 
-@cache
-def environment(name):
-    return find_environment(name)
+environment = cache(find_environment)
 
 
 def recording(name):

@@ -314,7 +314,7 @@ def test_a_longer_name_does_not_name_a_shorter_one():
 @settings(max_examples=200)
 @given(st.sampled_from(SHIPPED), st.booleans(), st.integers(0, 9), st.integers(0, 200), st.data())
 def test_a_reply_that_repeats_what_it_was_told_is_invalid(name, reasoning, episode, t, data):
-    known, observations = find_environment(name, reasoning), recorded(name)[1][episode].observations
+    known, observations = environment(name, reasoning), recorded(name)[1][episode].observations
     sentence = known.describe(observations[t % len(observations)])
     told = [f"{known.rules}\n\n{sentence}", known.rules, sentence, *known.rules.split("\n")]
     told += [sentence.partition(". ")[2], sentence.lower(), f"{sentence} What do I do?", f"> {sentence}"]

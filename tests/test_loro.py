@@ -28,6 +28,8 @@ LAKE, CART = world("FrozenLake-v1"), world("CartPole-v1")
 TOY = doubling(np.arange(0.5, 10.5))  # the LLM's episodes pay 5 on average
 BEATEN = doubling([0.5] * 10)  # any play does better
 OUTDONE, OUTDONE_TOY = ((w[0]._replace(random_return=9.0), w[1]) for w in (LAKE, TOY))  # an LLM worse than random play
+HOPELESS = LAKE[0], [episode for episode in LAKE[1] if episode.total == 0] * 4  # that never gets to the goal
+LEVEL_TOY, LEVEL_CART = BEATEN[0]._replace(random_return=0.5), CART[0]._replace(random_return=200.0)
 PRETRAIN, STEPS, EVALUATIONS = 50, 60, 4  # updates; steps between two evaluations; these, after the LLM's
 OWN_STEPS = STEPS * (EVALUATIONS - 1)
 
@@ -62,8 +64,8 @@ def test_learner_clone_data_actions_and_replay_have_random_streams_of_their_own(
         return {given[i].bit_generator.seed_seq.spawn_key for given in made}
 
     learning, acting, drawing = calls(agents, "make_agent"), calls(episodes, "act"), calls(loro.ReplayBuffer, "sample")
-    short(TOY, "random-data")
-    learner, clone = streams(learning[:1], -1), streams(learning[1:], -1)
+    short(TOY, "random-data"), short(TOY, "loro-plus")
+    learner, clone = streams(learning[::2], -1), streams(learning[1::2], -1)
     acts, draws = streams(acting, 2), streams(drawing, -1)
     assert [len(each) for each in (learner, clone, acts)] == [1, 1, 2]  # the first episodes act as well
     assert len(draws) == 2 and clone < draws  # by which it begins and draws
@@ -74,6 +76,14 @@ def test_learner_clone_data_actions_and_replay_have_random_streams_of_their_own(
 def test_without_trust_loro_plus_is_loro_number_for_number(world):
     (found, agent), (other, also) = (short(world, name) for name in ("loro", "loro-plus"))
     assert {**found, "trust": [0.0] * len(found["returns"])} == other
+    np.testing.assert_array_equal(parameters(agent), parameters(also))
+
+
+@pytest.mark.parametrize("world", [HOPELESS, (LEVEL_TOY, BEATEN[1]), (LEVEL_CART, CART[1])])
+def test_where_the_llms_episodes_are_all_as_bad_loro_plus_is_online_after_them_number_for_number(world):
+    (found, agent), (other, also) = (short(world, name) for name in ("online", "loro-plus"))
+    assert other["returns"][10:] == found["returns"] and other["trust"] == [0.0] * 14
+    assert other["updates"] == found["updates"]
     np.testing.assert_array_equal(parameters(agent), parameters(also))
 
 
@@ -102,7 +112,7 @@ def test_every_environment_of_a_run_is_seeded_differently():
 def test_every_method_has_as_many_evaluations(name):
     found, _ = short(LAKE, name, evaluations=13)
     assert len(found["returns"]) == 13 and all(type(x) is float for x in found["returns"])
-    if name in ("loro-plus", "random-data"):
+    if name == "loro-plus":
         assert len(found["trust"]) == 13 and all(type(x) is float for x in found["trust"])
     else:
         assert found["trust"] is None
@@ -234,6 +244,11 @@ def test_fine_tuning_draws_evenly_from_all_that_is_kept(name, made):
     assert [u.step for u in fine_tuning] == list(range(OWN_STEPS))
     held = [u.held for u in fine_tuning]
     assert (held[0] > held[-1] > 0) if loro.METHODS[name].keep else set(held) == {0}
+
+
+def test_episodes_that_are_all_as_good_are_kept(made):
+    short(CART, "loro-plus")
+    assert made[-1].held > 0
 
 
 @pytest.mark.parametrize("name", ["online", "loro-plus"])

@@ -29,9 +29,8 @@ def buffer(capacity, n_llm, added):
 
 def assert_unaltered(drawn):
     """Each row of a Batch is the transition of its number."""
-    for row in zip(*drawn):
-        for value, expected in zip(row, transition(row[1])):
-            np.testing.assert_array_equal(value, expected)
+    for column, expected in zip(drawn, zip(*map(transition, drawn[1].tolist()))):
+        np.testing.assert_array_equal(column, expected)
 
 
 class TwoLists(RuleBasedStateMachine):

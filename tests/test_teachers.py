@@ -8,7 +8,7 @@ from benchmarks import teachers
 from episodes import read_rollouts
 
 LAKE = "FrozenLake-v1"
-QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9]
+QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9, "--early-updates", 1]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import watch
 from envs_text import find_environment
 from episodes import record_of
 
-SHORT = SETTINGS._replace(evaluations=12, pretrain_updates=200, hidden=(8, 4), acting_rate=0.5)
+SHORT = SETTINGS._replace(evaluations=12, clone_updates=500, hidden=(8, 4), acting_rate=0.5)
 
 
 def keep(folder, name, agent=None):
@@ -61,7 +61,8 @@ def test_a_kept_policy_values_and_acts_as_the_learner_did(kept, name):
 
 
 def test_a_method_that_learns_nothing_keeps_no_policy(tmp_path, command):
-    command("--env", "FrozenLake-v1", "--method", "llm", "clone", "--evaluations", 12, "--out", tmp_path)
+    few = "--evaluations", 12, "--clone-updates", 9
+    command("--env", "FrozenLake-v1", "--method", "llm", "clone", *few, "--out", tmp_path)
     assert sorted(path.name for path in (tmp_path / "FrozenLake-v1").iterdir()) == [
         "clone-0.json", "clone-0.npz", "llm-0.json"
     ]  # fmt: skip
