@@ -159,10 +159,10 @@ def main():
     print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
         save(rows, options.figure, lambda rows: draw(rows, options.first))
-    for seed in sorted({seed for row in rows.values() for seed in row["seeds"]}):
-        lacking = "; ".join(f"{env} {name}" for (env, name), row in rows.items() if seed not in row["seeds"])
-        if lacking:
-            print(terminal.printable(f"report.py: seed {seed} is missing for {lacking}"), file=sys.stderr)
+    every = {seed for row in rows.values() for seed in row["seeds"]}
+    for (env, name), row in rows.items():
+        if lacking := ", ".join(map(str, sorted(every - set(row["seeds"])))):
+            print(terminal.printable(f"report.py: {env} {name} lacks the seeds {lacking}"), file=sys.stderr)
 
 
 if __name__ == "__main__":
