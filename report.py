@@ -162,7 +162,7 @@ def main():
     every = {seed for row in rows.values() for seed in row["seeds"]}
     for (env, name), row in rows.items():
         if lacking := ", ".join(map(str, sorted(every - set(row["seeds"])))):
-            print(terminal.printable(f"report.py: {env} {name} lacks the seeds {lacking}"), file=sys.stderr)
+            print(terminal.printable(f"report.py: {env} {name} has no seed {lacking}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

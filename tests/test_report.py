@@ -200,8 +200,8 @@ def test_seeds_that_some_rows_lack_are_named(study, show):
     keep(study, "mix", 1, [0.0] * 40)
     keep(study, "online", 7, [0.0] * 20 + [5.0] * 20)
     assert sorted(show(study).err.splitlines()) == [
-        "report.py: Walk-v0 loro lacks the seeds 7",
-        "report.py: Walk-v0 mix lacks the seeds 0, 2, 7",
+        "report.py: Walk-v0 loro has no seed 7",
+        "report.py: Walk-v0 mix has no seed 0, 2, 7",
     ]
 
 
