@@ -205,6 +205,8 @@ def show(environment, results, folder):
         if result.get("trust"):
             first, last = np.mean([(result["trust"][0], result["trust"][-1]) for result, _ in each], axis=0)
             lines.append(f"{name} trusted its clone: {first:.2f} at first, {last:.2f} at the end")
+            if not first:
+                lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
         if environment.grid and agent and agent.updates:
             maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
     wide = max((len(line) for each in maps for line in each), default=0) + 3

@@ -200,6 +200,17 @@ def test_trust_is_shown_at_first_and_at_the_end(shown):
     assert line == "loro-plus trusted its clone: 0.75 at first, 0.25 at the end"
 
 
+def test_a_teacher_that_was_never_trusted_is_spoken_of_in_a_line_that_fits_the_terminal(shown):
+    def lines(*trusts):
+        results = [(result("loro-plus", seed, trust=[trust, 0.0]), None) for seed, trust in enumerate(trusts)]
+        return shown(LAKE, results).splitlines()[:-2]
+
+    *_, said, why = lines(0.0, 0.0)
+    assert said == "loro-plus trusted its clone: 0.00 at first, 0.00 at the end"
+    assert "do not beat random play" in why and len(why) < 80
+    assert lines(1.0, 0.0)[-1] == "loro-plus trusted its clone: 0.50 at first, 0.00 at the end"
+
+
 def test_a_method_that_is_named_twice_is_run_once():
     arguments = ["--env", "E", "--method", "llm", "random", "llm"]
     assert terminal.parse(loro.METHODS, loro.Settings, loro.Asking, arguments)[0].method == ["llm", "random"]
