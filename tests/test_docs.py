@@ -15,7 +15,8 @@ QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|prompts|teachers)\.py)(?!
 COMMANDS = [
     (name, command) for name, page in PAGES.items() for command in re.findall(QUICK, page.replace("\\\n", ""), re.M)
 ]
-BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", PAGES["study.md"] + PAGES["methods.md"], re.S)
+CODE = "study.md", "methods.md", "cluster.md"
+BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", "".join(PAGES[page] for page in CODE), re.S)
 
 
 def printed(*command):
