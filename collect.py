@@ -16,7 +16,7 @@ import terminal
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
 from files import check_writable, file_name
-from llm_client import ChatClient, ServerError
+from llm_client import CUT_OFF, ChatClient, ServerError
 
 RECORDED = Path(__file__).parent / "rollouts"
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
@@ -147,7 +147,8 @@ def news(player):
     elif client.slowest > 10:
         said += f", waiting for {client.slowest:.0f} s"
     if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
-        said += f", such as {player.invalid!r:.100}"
+        cut_off = "cut off by --max-tokens, " if player.invalid.endswith(CUT_OFF) else ""
+        said += f", {cut_off}such as {player.invalid!r:.100}"
     return said
 
 
@@ -164,6 +165,8 @@ def llm_episodes(environment, env_name, path, n, asking):
     """
     if not asking.model and not asking.base_url:
         path = path or RECORDED / file_name(f"{env_name}.jsonl")
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
@@ -192,5 +195,8 @@ def watched(player, env_name, path, n):
         print(bill(header))
     if player.invalid_replies > player.replies / 2:
         invalid = f"{player.invalid_replies} of {player.replies} replies name no action"
-        print(f"warning: {invalid}; {asking.model} does not understand the game, and plays at random", file=sys.stderr)
+        cause = f"{asking.model} does not understand the game, and plays at random"
+        if player.invalid.endswith(CUT_OFF):
+            cause = "they are cut off; give more --max-tokens and another --rollouts"
+        print(f"warning: {invalid}; {cause}", file=sys.stderr)
     return header, episodes

@@ -26,7 +26,7 @@ class Environment(NamedTuple):
     """All that the project knows of one environment."""
 
     make: Callable[..., gym.Env]  # Discrete actions; max_episode_steps, the step limit of all; options are gym.make's
-    describe: Callable[[int | np.ndarray], str]  # an observation in one sentence, the user message
+    describe: Callable[[int | np.ndarray], str]  # an observation in words, which follow the rules
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
     random_return: float  # the mean return of a random policy, measured, by which trust is judged
@@ -64,6 +64,7 @@ def check(environment, name):
         "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
         f"not all of these are finite: {numbers}": np.isfinite(list(numbers.values())).all(),
         "it has no rules; give its Environment `rules`": environment.rules,
+        "its grid has not one letter a state": len("".join(environment.grid)) in (0, getattr(space, "n", 0)),
     }
     for problem, met in needs.items():
         if not met:
@@ -198,8 +199,8 @@ def own_environments(module):
     sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module).ENVIRONMENTS
-    except (ImportError, SyntaxError, AttributeError, TypeError) as error:
-        raise ValueError(f"{module} is no module with ENVIRONMENTS: {error}") from None
+    except (ImportError, SyntaxError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
     finally:
         sys.path.remove(os.getcwd())
 
@@ -210,8 +211,8 @@ def find_environment(name, reasoning=False):
     MODULE:NAME is the NAME of a module's own ENVIRONMENTS.
     Raises ValueError, saying what there is, if it has no description.
     """
-    module, _, own = name.rpartition(":")
-    known = own_environments(module) if module else ENVIRONMENTS
+    module, colon, own = name.rpartition(":")
+    known = own_environments(module) if colon else ENVIRONMENTS
     if own not in known:
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
         raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
@@ -232,9 +233,9 @@ CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
 MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
 OPENING = r"[\s\"'*_`(\[<]*"
-END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(]|because\b|since\b))"
+END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
 FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
-LIST = r"\d[.)].*\n(?:.*\n)* *\d[.)]"  # of points, each with its number: no answer
+LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 
 
 def parse_action(reply, actions):

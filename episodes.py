@@ -95,7 +95,7 @@ def write_rollouts(path, header, episodes):
 
 def lines_of(path):
     if not path.is_file():
-        raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+        raise ValueError(f"there is no file {path} of recorded episodes")
     return path.read_bytes().rstrip().splitlines()
 
 

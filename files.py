@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import textwrap
 import time
 import uuid
 import zlib
@@ -82,7 +83,7 @@ def checksum(data):
 
 def code_checksum(*parts):
     """The checksum of functions, classes and modules by what they do: without comments, docstrings and layout."""
-    trees = [ast.parse(inspect.getsource(part)) for part in parts]
+    trees = [ast.parse(textwrap.dedent(inspect.getsource(part))) for part in parts]
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[:1] = [] if node.body[1:] else [ast.Pass()]

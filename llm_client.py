@@ -141,6 +141,8 @@ class ChatClient:
             response, data = done.result(self.timeout)
         except futures.TimeoutError:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
+        except requests.exceptions.InvalidURL as error:
+            raise ServerError(f"--base-url: {self._shown(error)}; give one such as http://localhost:11434/v1") from None
         except (requests.RequestException, HTTPError) as error:
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))

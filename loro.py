@@ -26,7 +26,7 @@ import report
 import terminal
 from agents.replay import ReplayBuffer
 from agents.trust import Judge
-from envs_text import find_environment
+from envs_text import ENVIRONMENTS, find_environment
 from llm_client import Asking
 
 
@@ -55,9 +55,8 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """The budget and the hyperparameters, the same for every environment and method.
-
-    Each is an option, and the comment beside it its help; a float is at most 1."""
+    """The budget and the hyperparameters, the same for every environment and method. Each is an option, and the
+    comment beside it its help; a float is at most 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
@@ -105,11 +104,11 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         policy = partial(episodes.act, learner, 1.0 if method.data == "random" else settings.epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
-    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
     returns = [episode.total for episode in data]
     if not (method.clone or method.fine_tune):
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
+    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
 
     # 2. Pretrain
     shown = [episode.full_return(env.spec.max_episode_steps) for episode in (data if method.clone else [])]
@@ -145,8 +144,8 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         best = clone if judge.trust or not method.fine_tune else learner
         trust.append(judge.trust)
         returns.append(episodes.evaluate(best, test_envs))
-    made = {"returns": returns, "trust": trust if method.clone and method.fine_tune else None}
-    return made | {"updates": learner.updates + clone.updates, "clone": best is clone}, best
+    trust, updates = trust if method.clone and method.fine_tune else None, learner.updates + clone.updates
+    return {"returns": returns, "trust": trust, "updates": updates, "clone": best is clone}, best
 
 
 def check(method, settings, recorded):
@@ -161,9 +160,10 @@ def main():
     options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    own = options.env.rpartition(":")[0]  # the module of an environment of one's own
-    code = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents" or name == own]
-    made_of = environment.numbers() | {"code": files.code_checksum(run, episodes, *code)}
+    world = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
+    code = [run, world, *(getattr(episodes, name) for name in ("Episode", "play", "act", "evaluate", "transitions"))]
+    code += [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
+    made_of = environment.numbers() | {"code": files.code_checksum(*code)}
     plan = []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings, settings.llm_episodes)

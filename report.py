@@ -70,7 +70,7 @@ def table(rows):
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
-        for start in (0, row["llm_episodes"] or len(regret)):
+        for start in (0, min(row["llm_episodes"] or len(regret), len(regret))):
             its, theirs = regret[start:].sum(), baseline[: len(regret) - start].sum()  # or nan
             cells.append(ratio(theirs, its))
         cells.append(f"{returns[:, -30:].mean():,.2f}")
@@ -118,7 +118,7 @@ def draw(rows, first=None):
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
             if taught and llms.setdefault(model, name) == name:
-                panel.axhline(returns[:, :taught].mean(), c=styles[model][0], ls=":", label=f"{model}'s mean")
+                panel.axhline(row["returns"][:, :taught].mean(), c=styles[model][0], ls=":", label=f"{model}'s mean")
                 panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes")
         if row["best_return"] is not None:
             span.append(row["best_return"])

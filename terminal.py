@@ -22,7 +22,8 @@ MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
-    """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130."""
+    """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130, a fault its
+    traceback and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     try:
@@ -30,12 +31,10 @@ def guard(main, name):
         return sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         os._exit(0)
-    except (ValueError, OSError) as error:
-        if not refused(error):
-            raise
-        code, problem = 2, printable(error)
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
+    except Exception as error:
+        code, problem = (2, printable(error)) if refused(error) else (1, traceback.format_exc())
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     sys.stdout.flush()
@@ -45,7 +44,8 @@ def guard(main, name):
 def refused(error):
     """Was it the system's, or raised here on purpose? Else it is a fault, and who mends it needs the traceback."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return isinstance(error, OSError) or (place.line.startswith("raise ") and "site-packages" not in place.filename)
+    on_purpose = place.line.startswith("raise ") and "site-packages" not in place.filename
+    return isinstance(error, OSError) or (isinstance(error, ValueError) and on_purpose)
 
 
 def printable(text):
@@ -96,7 +96,11 @@ def writable(*suffixes):
 
 
 def json_object(text):
-    return parse_json(text.encode())
+    """The type of an option that takes a JSON object."""
+    try:
+        return parse_json(text.encode())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
 
 
 def add_fields(parser, title, fields):
@@ -136,7 +140,7 @@ def parse(methods, settings, asking, arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add, default = parser.add_argument, ["loro-plus", "loro", "online"]
-    add("--env", required=True, help="a Gymnasium environment with a description in envs_text.py")
+    add("--env", required=True, help="an environment of envs_text.py, or your own MODULE:NAME")
     shown = f"see below ({' '.join(default)})"
     add("--method", nargs="+", choices=methods, default=default, metavar="NAME", help=shown)
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
@@ -153,6 +157,8 @@ def parse(methods, settings, asking, arguments=None):
     if options["reasoning"]:
         options.setdefault("max_tokens", 2048)
     groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
+    if groups[1] and not {"model", "base_url"} & groups[1].keys():
+        raise ValueError("there is no server to ask; give --base-url and --model, or leave out the options for one")
     return argparse.Namespace(**options), *groups
 
 
@@ -186,7 +192,7 @@ def table(returns, best_return, columns=80):
 def arrows(environment, agent):
     """The lines of a map: at each walkable cell of a grid world the arrow of the action that `agent` takes there."""
     best = agent.values(np.arange(sum(map(len, environment.grid)))).argmax(1)
-    marks = iter(ARROWS[environment.actions[a]] for a in best)
+    marks = iter(ARROWS.get(word, word[0]) for word in np.array(environment.actions)[best])
     cells = [[(cell, next(marks)) for cell in row] for row in environment.grid]
     return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in cells]
 

@@ -26,8 +26,8 @@ class DQN:
         return self.acting.forward(self.scaled(observations))[0]
 
     def update(self, batch, imitate=False, step=0):
-        """A step of Adam on the mean loss of a Batch, then both averages move. Adam's rate falls with the learner's own
-        steps (Robbins & Monro 1951), and the acting network's, which averages ever more (Polyak & Juditsky 1992)."""
+        """A step of Adam on the mean loss of a Batch, then both averages move. Adam's rate falls with the steps of
+        fine-tuning (Robbins & Monro 1951), and the acting network's, which averages more (Polyak & Juditsky 1992)."""
         settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
         if imitate:

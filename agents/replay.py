@@ -27,7 +27,7 @@ class ReplayBuffer:
         llm = list(llm)
         self.capacity, self.n_llm, self.added = capacity, len(llm), 0
         if self.n_llm >= capacity:
-            raise ValueError(f"a buffer of {capacity} has no room for the LLM's transitions; make it larger")
+            raise ValueError(f"a buffer of {capacity} has no room after {self.n_llm} transitions; make it larger")
         for column, values in zip(self.columns, zip(*llm)):
             column[: self.n_llm] = values
 

@@ -2,7 +2,8 @@
 
     python benchmarks/untuned.py
     for env in FrozenLake8x8-v1 MountainCarContinuous-v0; do
-        python loro.py --env benchmarks.untuned:$env --rollouts study/untuned/$env.jsonl --seed 100 --seeds 5
+        python loro.py --env benchmarks.untuned:$env \\
+            --rollouts study/untuned/$env.jsonl --method online loro loro-plus clone --seed 100 --seeds 5
     done
 
 The first command records study/untuned/ENV.jsonl: ten episodes of the optimal policy of FrozenLake8x8, a tenth of its

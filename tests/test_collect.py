@@ -444,7 +444,9 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
         one.client.waiting[0] = time.monotonic() - 42.2
         assert collect.news(one) == "2 of 2 replies invalid, waiting for 42 s, such as 'hm'"
-        one.client.problem = "answers 503: Loading model"
+        one.invalid = "So, first of all [cut off]"
+        assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
+        one.invalid, one.client.problem = "hm", "answers 503: Loading model"
         assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 
 
@@ -654,12 +656,15 @@ def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
     assert "goes on" not in str(error.value)
 
 
-def test_a_model_that_understands_nothing_is_warned_of(folder, command):
+@pytest.mark.parametrize(
+    ("finish_reason", "cause"), [("stop", "small does not understand the game"), ("length", "they are cut off; give")]
+)
+def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_reason, cause):
     with ChatServer(lambda messages: "hm") as server:
+        server.finish_reason = finish_reason
         lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "small"]
         err = command(*lake).err
-    warning = err.splitlines()[-1]
-    assert re.match(r"warning: (\d+) of \1 replies name no action; small does not understand the game", warning)
+    assert re.match(rf"warning: (\d+) of \1 replies name no action; {cause}", err.splitlines()[-1])
 
 
 def test_what_a_file_says_of_its_model_does_not_steer_the_terminal(folder, command):

@@ -217,6 +217,8 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": unregistered}, "no step limit; register it with max_episode_steps"),
         (LAKE, {"random_std": np.nan}, "not all of these are finite: .*'random_std': nan"),
         (LAKE, {"best_return": np.inf}, "not all of these are finite"),
+        (LAKE, {"grid": LAKE.grid[1:]}, "its grid has not one letter a state"),
+        (CART, {"grid": LAKE.grid}, "its grid has not one letter a state"),
         (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
         (LAKE, {"rules": None}, "it has no rules"),
         (LAKE, {"make": lambda: gym.make("FrozenCake-v1")}, "`FrozenCake` doesn't exist"),
@@ -277,6 +279,7 @@ def test_every_action_round_trips_through_a_reply(name):
     (r"So it is $\boxed{2}$.", 2), ("<answer>2</answer>", 2), ("<action> right </action>", 2), ("Action：2", 2),
     ("action=2", 2), ("2 (right)", 2), ("2: right", 2), ("2 = right", 2), ("Action: right (2)", 2), ("Move left.", 0),
     ("I will go to the left!", 0), ("Action: move left", 0), ("2 because left is a hole", 2),
+    ("2 (right).\nThe goal is at row 3.", 2), ("2 (right, and 3 later)", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -291,7 +294,8 @@ def test_what_a_model_means(reply, action):
     "Go left, up", "Either go left", "Action: 2 [cut off]", "2 [cut off]", "[THINK]2",
     "<|channel|>analysis<|message|>Action: 2", "(It answers nothing, but thinks:)\n2",
     "Actions: 0 = left, 1 = down", "Action: left = 1", "<think>So, Action: 2", "[THINK]Action: 2",
-    "2\nBecause [cut off]",
+    "2\nBecause [cut off]", "2 (right) or 3 (up)", "Action: 2 (right) or 3 (up)", "Answer: 0 (left), 1 (down)",
+    "0 = left\n1 = down\n2 = right\n3 = up", "0: left\n1: down", "0 left\n1 down", "0\n1\n2\n3",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None

@@ -241,6 +241,16 @@ def test_of_a_function_only_its_own_code_counts(code_checksum):
     assert code_checksum(text, "one", "two") != code_checksum(other, "one", "two")
 
 
+def test_a_function_within_another_counts_as_well():
+    def one():
+        return 1
+
+    def two():
+        return 2
+
+    assert files.code_checksum(one) != files.code_checksum(two)
+
+
 # Results
 
 KNOWN = {"env": "Walk-v0", "method": "loro", "seed": 3, "model": "M", "llm_episodes": 1, "best_return": 2.5}

@@ -1,5 +1,6 @@
 """Chat completions, from a real server on loopback: good answers, faults, refusals, keys."""
 
+import gc
 import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -206,6 +207,7 @@ def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, zip
 
 def test_deep_nesting_is_no_answer(monkeypatch):
     monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(200, '{"a":' * 100_000))
+    gc.collect()  # what other tests left is not to be collected in that depth
     with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
         client(server).ask(HELLO)
 
@@ -308,6 +310,12 @@ def test_what_is_no_url_is_refused(url):
     with pytest.raises(ServerError) as error:
         ChatClient(Asking(url, "small"), pauses=AT_ONCE).ask(HELLO)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:abc/v1", "http://a b/v1", "http://localhost:99999/v1", "http:///v1"])
+def test_a_url_that_is_none_is_refused_at_once(url):
+    with pytest.raises(ServerError, match=r"--base-url: .*; give one such as http://localhost:11434/v1"):
+        ChatClient(Asking(url, "model"), pauses=[60]).ask(HELLO)
 
 
 def test_a_password_in_a_url_is_refused_and_not_shown():

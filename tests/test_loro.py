@@ -139,7 +139,7 @@ def test_who_plays_the_first_episodes(name, epsilon, calls):
     assert not set(found["returns"][:10]) & {episode.total for episode in TOY[1]}
 
 
-@pytest.mark.parametrize("name", ["loro", "llm", "clone"])
+@pytest.mark.parametrize("name", ["loro", "clone"])
 def test_fewer_episodes_than_there_are_are_drawn_by_the_seed(name, calls):
     drawing = calls(episodes, "transitions")
     for seed in range(30):
@@ -148,6 +148,13 @@ def test_fewer_episodes_than_there_are_are_drawn_by_the_seed(name, calls):
     assert {len(each) for each in drawn} == {3} and len(set(map(tuple, drawn))) > 20
     assert all(each == sorted(each) for each in drawn)  # in their order
     assert {total for each in drawn for total in each} == {episode.total for episode in TOY[1]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_llms_mean_is_that_of_the_episodes_that_other_methods_of_its_seed_draw(seed):
+    few = {"llm_episodes": 3, "evaluations": 4, "pretrain_updates": 1, "steps_per_evaluation": 1}
+    loro, llm = (short(TOY, name, seed, **few)[0]["returns"] for name in ("loro", "llm"))
+    assert llm == [pytest.approx(np.mean(loro[:3]))] * 4
 
 
 def test_all_episodes_that_there_are_stay_in_order(calls):
@@ -598,7 +605,8 @@ def test_the_code_that_counts_is_that_of_runs_episodes_and_learners(tmp_path, co
     command(*ONE, "--out", tmp_path)
     names = {part.__name__ for part in counting[0]}
     learners = {f"agents.{path.stem}" for path in (ROOT / "agents").glob("[!_]*.py")}
-    assert names >= {"run", "episodes", "agents"} | learners
+    played = {"Episode", "play", "act", "evaluate", "transitions"}
+    assert names == {"run", "frozen_lake", "agents"} | played | learners
 
 
 # Options
@@ -700,8 +708,7 @@ EPISODE = {"observations": [0, 4], "actions": [4], "rewards": [0.0], "terminated
 
 
 def test_a_temperature_may_be_above_one():
-    arguments = ["--env", "FrozenLake-v1", "--temperature", "1.5"]
-    assert terminal.parse(loro.METHODS, loro.Settings, llm_client.Asking, arguments)[2] == {"temperature": 1.5}
+    assert parse("--model", "m", "--temperature", 1.5)[2] == {"model": "m", "temperature": 1.5}
 
 
 @pytest.mark.parametrize(
@@ -710,6 +717,10 @@ def test_a_temperature_may_be_above_one():
         (["--env", "Nonsense-v0"], "'Nonsense-v0' is not an environment"),
         (["--env", "FrozenLake-v1\nx"], "is not an environment"),
         ([], "--env"),
+        (["--env", ":FrozenLake-v1"], "'' is no module"),
+        (["--env", "FrozenLake-v1", "--extra", "{a}"], "argument --extra: '{a}' is not JSON"),
+        (["--env", "FrozenLake-v1", "--votes", 5], "there is no server to ask"),
+        (["--env", "FrozenLake-v1", "--reasoning"], "there is no server to ask"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
         (["--env", "FrozenLake-v1", "--magic"], "unrecognized arguments: --magic"),
         (["--env", "FrozenLake-v1", "--method", "online", "loro", "--evaluations", 10], "leaves none after"),
@@ -735,6 +746,11 @@ def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, mon
         command(*arguments)
     assert problem in str(refused.value) and len(terminal.printable(refused.value).splitlines()) == 1
     assert (tmp_path / "file").read_text() == "kept" and not list(tmp_path.rglob("*.json"))
+
+
+def test_who_learns_nothing_needs_no_room_to_keep_it(tmp_path, command):
+    command(*ONE[:2], "--method", "llm", "random", "--buffer-size", 1, "--out", tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 2
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_path, command):

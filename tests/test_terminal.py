@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +132,11 @@ def test_the_map():
 def test_an_arrow_is_what_the_environment_calls_its_action():
     lines = terminal.arrows(CLIFF, agent(CLIFF, lambda state: state % 4))
     assert lines == ["↑ → ↓ ← ↑ → ↓ ← ↑ → ↓ ←"] * 3 + ["↑ C C C C C C C C C C G"]
+
+
+def test_an_action_without_an_arrow_is_the_first_letter_of_its_word():
+    lake = LAKE._replace(actions=("west", "south", "east", "up the hill"))
+    assert terminal.arrows(lake, agent(lake, lambda state: state % 4))[0] == "w s e u"
 
 
 # What is shown in the end
@@ -302,10 +308,12 @@ def test_a_command_that_ends_well_says_nothing_more(capsys):
 @pytest.mark.parametrize(
     "fault", [lambda: 1 / 0, lambda: int("one"), lambda: np.zeros(2) + np.zeros(3), lambda: np.stack([[1], [2, 3]])]
 )
-def test_a_fault_keeps_its_traceback(monkeypatch, fault):
+def test_a_fault_keeps_its_traceback(monkeypatch, capsys, fault):
     monkeypatch.setattr("os._exit", sys.exit)
-    with pytest.raises((ZeroDivisionError, ValueError)):
+    with pytest.raises(SystemExit) as ended:
         terminal.guard(fault, "x.py")
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "Traceback" in said and Path(__file__).name in said and "Error: " in said
 
 
 def guarded(code, **options):
@@ -314,9 +322,14 @@ def guarded(code, **options):
     return python("-c", program, cwd=ROOT, **options)
 
 
-def test_threads_that_wait_do_not_keep_a_command_that_failed():
-    process = guarded("threading.Thread(target=threading.Event().wait).start(); terminal.json_object('no')")
-    assert process.communicate() == ("", "x.py: not JSON in UTF-8, of finite numbers\n") and process.returncode == 2
+@pytest.mark.parametrize(("problem", "code", "said"), [
+    ("terminal.parse_json(b'no')", 2, "x.py: not JSON in UTF-8, of finite numbers\n"),
+    ("1 / 0", 1, "ZeroDivisionError: division by zero\n\n"),
+])  # fmt: skip
+def test_threads_that_wait_do_not_keep_a_command_that_failed(problem, code, said):
+    process = guarded(f"threading.Thread(target=threading.Event().wait).start(); {problem}")
+    out, err = process.communicate()
+    assert (out, process.returncode) == ("", code) and err.endswith(said)
 
 
 @pytest.mark.parametrize("what", ["print('line')", "print('line' * 99999)"], ids=["buffered", "at once"])

@@ -309,8 +309,8 @@ def test_a_name_of_ones_own_does_not_hide_the_projects(module):
     ("name", "problem"),
     [
         ("my_games:Nonsense-v0", "choose one of Taxi-v4, FrozenLake-v1, or your own MODULE:NAME"),
-        ("no_such_module:Taxi-v4", "no_such_module is no module with ENVIRONMENTS: No module named"),
-        ("json:Taxi-v4", "json is no module with ENVIRONMENTS"),
+        ("no_such_module:Taxi-v4", "'no_such_module' is no module with ENVIRONMENTS: No module named"),
+        ("json:Taxi-v4", "'json' is no module with ENVIRONMENTS"),
         ("..x:Taxi-v4", "no module"),
     ],
 )
@@ -321,7 +321,7 @@ def test_what_is_wrong_with_ones_own_name_is_said(module, name, problem):
 
 def test_a_module_that_does_not_compile_is_named(module, tmp_path):
     (tmp_path / "my_broken.py").write_text("def")
-    with pytest.raises(ValueError, match="my_broken is no module"):
+    with pytest.raises(ValueError, match="'my_broken' is no module"):
         find_environment("my_broken:X-v0")
 
 
