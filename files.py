@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import textwrap
 import time
 import uuid
 import zlib
@@ -83,11 +82,19 @@ def checksum(data):
 
 def code_checksum(*parts):
     """The checksum of functions, classes and modules by what they do: without comments, docstrings and layout."""
-    trees = [ast.parse(textwrap.dedent(inspect.getsource(part))) for part in parts]
+    trees = [tree_of(part) for part in parts]
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[:1] = [] if node.body[1:] else [ast.Pass()]
     return checksum([as_lists(tree) for tree in trees])
+
+
+def tree_of(part):
+    """The syntax tree of a function, class or module; of what is but part of a line, a lambda, that of its module."""
+    try:
+        return ast.parse(inspect.getsource(part))
+    except (SyntaxError, TypeError):
+        return ast.parse(inspect.getsource(inspect.getmodule(part)))
 
 
 def as_lists(node):

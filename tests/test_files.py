@@ -1,10 +1,12 @@
 """Files: whole or not at all; results, what they must hold, and what is refused; code by what it does."""
 
 import errno
+import functools
 import gzip
 import importlib.util
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -241,14 +243,10 @@ def test_of_a_function_only_its_own_code_counts(code_checksum):
     assert code_checksum(text, "one", "two") != code_checksum(other, "one", "two")
 
 
-def test_a_function_within_another_counts_as_well():
-    def one():
-        return 1
-
-    def two():
-        return 2
-
-    assert files.code_checksum(one) != files.code_checksum(two)
+def test_of_what_is_but_part_of_a_line_the_whole_module_counts():
+    table = {"one": lambda: 1, "two": functools.partial(len, "12")}
+    assert files.code_checksum(table["one"]) == files.code_checksum(sys.modules[__name__])
+    assert files.code_checksum(table["two"]) == files.code_checksum(functools)
 
 
 # Results
