@@ -173,8 +173,8 @@ def llm_episodes(environment, env_name, path, n, asking):
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
-    mean, name = np.mean([episode.total for episode in episodes]), terminal.printable(header.get("model"))
-    print(f"{env_name}: {len(episodes)} episodes by {name}, mean return {mean:.2f} ({os.path.relpath(path)})")
+    mean, who = np.mean([episode.total for episode in episodes]), f"{len(episodes)} episodes by {header.get('model')}"
+    print(terminal.printable(f"{env_name}: {who}, mean return {mean:.2f} ({os.path.relpath(path)})"))
     return header.get("model"), episodes
 
 
@@ -198,5 +198,5 @@ def watched(player, env_name, path, n):
         cause = f"{asking.model} does not understand the game, and plays at random"
         if player.invalid.endswith(CUT_OFF):
             cause = "they are cut off; give more --max-tokens and another --rollouts"
-        print(f"warning: {invalid}; {cause}", file=sys.stderr)
+        print(terminal.printable(f"warning: {invalid}; {cause}"), file=sys.stderr)
     return header, episodes

@@ -30,11 +30,11 @@ class Environment(NamedTuple):
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
     random_return: float  # the mean return of a random policy, measured, by which trust is judged
+    random_std: float  # the standard deviation of its returns, measured
     best_return: float | None  # the best attainable mean return, by which regret is; None: unknown
     reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
     low: tuple[float, ...] | None = None  # of a vector observation: the usual range of each number,
     high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
-    random_std: float = 0.0  # the standard deviation of a random policy's returns, measured
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; the project's own stand in rules/NAME.txt
 
@@ -49,22 +49,29 @@ def check(environment, name):
         env = environment.make()
     except gym.error.Error as error:
         raise ValueError(f"{name}: {error}") from None
-    words, low, high = len(environment.actions), environment.low, environment.high
-    space, actions = env.observation_space, env.action_space
-    playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, words)
+    words, low, high, grid = environment.actions, environment.low, environment.high, environment.grid
+    space, actions, budget = env.observation_space, env.action_space, environment.evaluations
+    playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
+    clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
     if isinstance(space, gym.spaces.Discrete):
         wanted, fit = "Discrete from 0 on, low and high None", space.start == 0 and low is high is None
     else:
         wanted, fit = "a row of numbers, a low below a high for each", np.shape(low) == np.shape(high) == space.shape
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
-    numbers = {field: x for field, x in environment._asdict().items() if isinstance(x, float)}
+    numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale")}
+    numbers |= {} if environment.best_return is None else {"best_return": environment.best_return}
+    finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
     needs = {
-        f"its actions are {actions}, not Discrete({words}), as there are words": playable,
+        f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
+        f"of its words {words} one is empty, or the number of another action": clear,
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
         "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
-        f"not all of these are finite: {numbers}": np.isfinite(list(numbers.values())).all(),
+        f"not all of these are finite: {numbers}": finite,
+        "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
+        f"its evaluations are {budget!r}, not a whole number from 1 on": type(budget) is int and budget > 0,
         "it has no rules; give its Environment `rules`": environment.rules,
-        "its grid has not one letter a state": len("".join(environment.grid)) in (0, getattr(space, "n", 0)),
+        "its grid has not one letter a state": len("".join(grid)) in (0, getattr(space, "n", 0)),
+        "its grid is not a tuple of rows of one length": type(grid) is not str and len(set(map(len, grid))) < 2,
     }
     for problem, met in needs.items():
         if not met:
@@ -198,11 +205,17 @@ def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises ValueError without them."""
     sys.path.insert(0, os.getcwd())
     try:
-        return importlib.import_module(module).ENVIRONMENTS
-    except (ImportError, SyntaxError, AttributeError, TypeError, ValueError) as error:
+        if not all(map(str.isidentifier, module.split("."))):
+            raise ImportError("give the name of one, such as my_games")
+        found = importlib.import_module(module)
+    except (ImportError, SyntaxError) as error:
         raise ValueError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
     finally:
         sys.path.remove(os.getcwd())
+        sys.path.append(os.getcwd())  # for what it imports later
+    if not isinstance(getattr(found, "ENVIRONMENTS", None), dict):
+        raise ValueError(f"{module!r} is no module with ENVIRONMENTS, a dict")
+    return found.ENVIRONMENTS
 
 
 def find_environment(name, reasoning=False):
@@ -230,10 +243,10 @@ THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
 # Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
-MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
+MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
-OPENING = r"[\s\"'*_`(\[<]*"
-END = r"[\s\"'*_`)\]}>$]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
+OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"
+END = r"[\s\"'*_`)\]}>$\\]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
 FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
 LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 

@@ -39,11 +39,11 @@ class Episode(NamedTuple):
 def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action."""
     observation, _ = env.reset(seed=seed)
-    observations, actions, rewards, terminated, truncated = [observation], [], [], False, False
+    observations, actions, rewards, terminated, truncated = [np.copy(observation)], [], [], False, False
     while not (terminated or truncated):
         action = int(policy(observation))
         observation, reward, terminated, truncated, _ = env.step(action)
-        observations.append(observation)
+        observations.append(np.copy(observation))  # the environment may write the next one into the same array
         actions.append(action)
         rewards.append(float(reward))
     dtype = env.observation_space.dtype
@@ -78,6 +78,9 @@ def transitions(episodes):
         last = len(e.actions) - 1
         for t, (a, r) in enumerate(zip(e.actions, e.rewards)):
             yield e.observations[t], a, r, e.observations[t + 1], e.terminated and t == last
+
+
+PLAYING = Episode, play, act, evaluate, transitions  # what a learner's results depend on
 
 
 def record_of(episode):
@@ -122,7 +125,7 @@ def read_rollouts(path, env_name, env):
                 raise ValueError("damaged: its fields do not agree with its crc32")
             what = f"{record.get('format')} of {record.get('env')}"
             if number == 1 and (what != wanted or not isinstance(record.get("model"), str | None)):
-                raise ValueError(f"{what}, not {wanted} by a model with a name; give --rollouts another file")
+                raise ValueError(f"{what}, not {wanted} by a model with a name; give another file")
             found.append(record if number == 1 else episode_of(record, env))
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
             raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
@@ -143,8 +146,10 @@ def episode_of(record, env):
     if isinstance(space, gym.spaces.Discrete):
         wanted, states = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
     else:
-        wanted, states = f"lists of {space.shape[0]} finite numbers", isinstance(observations, list)
-        states = states and len(observations) == T + 1 and all(are_numbers(row, space.shape[0]) for row in observations)
+        n, whole = space.shape[0], np.issubdtype(space.dtype, np.integer)
+        of = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
+        wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
+        states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
     said = replies if isinstance(replies, list) else []
     texts = [text for reply in said for text in (reply if isinstance(reply, list) else [reply])]
     needs = {
@@ -154,7 +159,7 @@ def episode_of(record, env):
         "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
         "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,
         f"replies: not {T} texts": replies is None or (len(said) == T and all(type(text) is str for text in texts)),
-        "seed: not a whole number": type(seed) in (int, type(None)),
+        "seed: not a whole number from 0 on": seed is None or (type(seed) is int and seed >= 0),
     }
     for problem, met in needs.items():
         if not met:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import sys
 import time
 import uuid
 import zlib
@@ -24,6 +25,7 @@ FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (i
 
 def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
+    path = path.resolve()  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(path)
     try:
@@ -81,7 +83,9 @@ def checksum(data):
 
 
 def code_checksum(*parts):
-    """The checksum of functions, classes and modules by what they do: without comments, docstrings and layout."""
+    """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
+    inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
+    parts = *parts, *(module for name, module in sorted(sys.modules.items()) if name.startswith(inside))
     trees = [tree_of(part) for part in parts]
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -117,7 +121,7 @@ def result_path(folder, env, method, seed):
 def kept_result(folder, known, resume):
     """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there.
 
-    known: what is known of it: env, method, seed, config, and the rest of what `result` keeps, if it is known already.
+    known: what is known of it: env, method, seed, config, model if there is one, and more of what `result` keeps.
     Raises ValueError if what is there was made otherwise, OSError if a new one could not be written.
     """
     path = result_path(folder, known["env"], known["method"], known["seed"])
@@ -125,7 +129,8 @@ def kept_result(folder, known, resume):
         return check_writable(path)
     found = read_result(path.read_bytes(), path)
     both = found, json.loads(json.dumps(known))
-    then, now = (each["config"] | {name: each[name] for name in ("env", "method", "seed")} for each in both)
+    names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
+    then, now = (each["config"] | {name: each[name] for name in names} for each in both)
     if "episodes" not in now:  # they are not there yet
         then.pop("episodes", None)
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]

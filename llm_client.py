@@ -118,8 +118,12 @@ class ChatClient:
         return request
 
     def _shown(self, text):
-        """`text` as one short line, without the key, should a server repeat it."""
-        return " ".join((str(text).replace(self._key, "[key]") if self._key else str(text)).split())[:300]
+        """`text` as one short line, without the key."""
+        return " ".join(self._without_key(str(text)).split())[:300]
+
+    def _without_key(self, text):
+        """`text` without the key, should a server repeat it; shorter ones are no secret, but parts of words."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
 
     def _send(self, method, path, json=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
@@ -156,7 +160,7 @@ class ChatClient:
         try:
             found = parse_json(data)
         except ValueError:
-            found = {"error": f"no JSON (does --base-url end in /v1?): {data[:300].decode(errors='replace')}"}
+            found = {"error": f"no JSON (does --base-url end in /v1?): {data.decode(errors='replace')}"}
         if response.status_code != 200 or found.get("error"):
             raise self._refusal(response, found.get("error") or found)
         try:
@@ -169,7 +173,7 @@ class ChatClient:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
                 if type(usage.get(name)) is int and 0 <= usage[name] < 1e9:
                     self.costs[kind] += usage[name]
-        content, refusal, *thoughts = map(text_of, texts)
+        content, refusal, *thoughts = (self._without_key(text_of(text)) for text in texts)
         thought = thoughts[0] or thoughts[1]
         answer = content or refusal or (thought and REASONING_ALONE + thought)
         if finish == "length":

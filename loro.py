@@ -36,14 +36,14 @@ class Method(NamedTuple):
     data: str | None  # who plays them: "llm", "random", "own" (the learner before it has learnt), or None: nobody
     pretrain: bool = False  # Does the learner learn from them before it plays?
     clone: bool = False  # Is there a clone, which imitates them?
-    keep: bool = False  # Do they stay in the replay buffer after that?
+    keep: bool = False  # Do they stay in the replay buffer after pretraining?
     fine_tune: bool = True  # Does the learner play and learn on?
 
 
 METHODS = {
     "online": Method(None),  # the baseline: the same learner without the LLM
     "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until loro is level
+    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until it is equalled
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
@@ -56,7 +56,7 @@ METHODS = {
 
 class Settings(NamedTuple):
     """The budget and the hyperparameters, the same for every environment and method. Each is an option, and the
-    comment beside it its help; a float is at most 1."""
+    comment beside it its help; a float is from 0 to 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
@@ -124,11 +124,12 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     # 3. Fine-tune
     trust, step, played, episode_return = [judge.trust] * len(data), 0, 0, 0.0
-    player, observation = clone if judge.trust else learner, env.reset()[0]
+    observation, player = env.reset()[0], clone if judge.trust else learner
     for evaluation in range(len(data), settings.evaluations):
         for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0):
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
             action = episodes.act(player, epsilon, act_rng, observation)
+            observation = np.copy(observation)  # env.step may write the next one into the same array
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
             observation, episode_return = next_observation, episode_return + reward
@@ -141,11 +142,11 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
                 learner.update(replay.sample(settings.batch_size, draw_rng), step=step)
             step += 1
         progress(f"evaluation {evaluation} of {settings.evaluations}")
-        best = clone if judge.trust or not method.fine_tune else learner
+        trusted = clone if judge.trust or not method.fine_tune else learner
         trust.append(judge.trust)
-        returns.append(episodes.evaluate(best, test_envs))
+        returns.append(episodes.evaluate(trusted, test_envs))
     trust, updates = trust if method.clone and method.fine_tune else None, learner.updates + clone.updates
-    return {"returns": returns, "trust": trust, "updates": updates, "clone": best is clone}, best
+    return {"returns": returns, "trust": trust, "updates": updates, "clone": trusted is clone}, trusted
 
 
 def check(method, settings, recorded):
@@ -160,30 +161,29 @@ def main():
     options, given, asking = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    world = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
-    code = [run, world, *(getattr(episodes, name) for name in ("Episode", "play", "act", "evaluate", "transitions"))]
-    code += [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "agents"]
-    made_of = environment.numbers() | {"code": files.code_checksum(*code)}
-    plan = []
+    source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
+    made_of = environment.numbers() | {"code": files.code_checksum(run, source, agents, *episodes.PLAYING)}
+    plan, llm_episodes, n, results = [], [], settings.llm_episodes, []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
-        check(METHODS[name], settings, settings.llm_episodes)
+        check(METHODS[name], settings, n)
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
         known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
+        if METHODS[name].data == "llm":
+            known |= {"model": asking.get("model"), "llm_episodes": n}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
-    model, llm_episodes, wanted = None, [], settings.llm_episodes
-    if any(METHODS[name].data == "llm" for name in options.method):
-        model, llm_episodes = collect.llm_episodes(environment, options.env, options.rollouts, wanted, Asking(**asking))
-    longest = max((len(each.actions) for each in llm_episodes), default=0)
-    if longest > settings.steps_per_evaluation:
-        said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
-        print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
-    recorded, results = files.checksum([episodes.record_of(each) for each in llm_episodes]), []
+    if taught := [known for known in plan if known["llm_episodes"]]:
+        model, llm_episodes = collect.llm_episodes(environment, options.env, options.rollouts, n, Asking(**asking))
+        recorded = files.checksum([episodes.record_of(each) for each in llm_episodes])
+        for known in taught:
+            known |= {"model": model, "config": known["config"] | {"episodes": recorded}}
+            files.kept_result(options.out, known, options.resume)  # now of these episodes
+        longest = max(len(each.actions) for each in llm_episodes)
+        if longest > settings.steps_per_evaluation:
+            said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
+            print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
     for known in plan:
         method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)
-        if method.data == "llm":
-            known |= {"model": model, "llm_episodes": settings.llm_episodes}
-            known["config"]["episodes"] = recorded
         make = partial(run, environment, method, settings, known["seed"], llm_episodes, partial(terminal.status, what))
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)

@@ -1,5 +1,6 @@
 """From result files to one table and one figure: `python report.py results`. Several folders stand side by side."""
 
+import io
 import signal
 import sys
 from itertools import cycle, pairwise
@@ -101,7 +102,7 @@ def brief(rows):
 def draw(rows, first=None):
     """A matplotlib Figure: a panel an environment, in it each row's mean and its interval. first: so many evaluations
     of each alone. A point is the mean of a few neighbours, such that there are about thirty."""
-    from matplotlib.figure import Figure  # here, since all else does without it
+    from matplotlib.figure import Figure
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
     styles = dict(zip([*names, *{row["model"]: 0 for row in rows.values()}], zip(cycle(COLOURS), cycle(DASHES))))
     across, down = min(3, len(envs)), -(-len(envs) // 3)
@@ -133,7 +134,11 @@ def draw(rows, first=None):
 def save(rows, path, draw=draw):
     """Puts the figure that `draw` makes of `rows` into the file at the Path `path`, or says what it lacks."""
     try:
-        draw(rows).savefig(path, dpi=150)
+        from matplotlib import rc_context  # here, since all else does without it
+
+        with rc_context({"text.parse_math": False}):  # a name may hold dollars
+            draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
+        files.write_whole(path, data.getvalue())
     except ImportError:
         print("no figure, for want of matplotlib; pip install matplotlib", file=sys.stderr)
 

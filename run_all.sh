@@ -10,7 +10,7 @@
 #   ROLLOUTS=FOLDER        another teacher: loro, loro-plus and clone on that folder's ENV.jsonl files
 #   OUT=results/study      where results go, one folder for each variant: main, online-more, no-pretraining, tau-1, ...
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH= cd "$(dirname "$0")"
 
 environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-v1 RepresentedPong-v0"
 methods="online loro loro-plus forget mix random-data own-data clone llm random"
@@ -47,7 +47,7 @@ runs() {
 }
 
 end() { echo "${clear:-}run_all.sh: $1" >&2; exit "${2:-2}"; } # REASON [EXIT CODE]
-[[ $# == 0 || $* == --list ]] || end "unknown argument $1; there is only --list"
+[[ $# == 0 || $* == --list ]] || end "unknown argument $*; there is only --list"
 [[ $seeds =~ ^[0-9]+\ [0-9]+$ ]] && ((10#${seeds% *} <= 10#${seeds#* })) ||
     end 'SEEDS is the first seed and the last, such as SEEDS="100 119"'
 commands=$(runs)

@@ -7,9 +7,12 @@ import re
 import shutil
 import signal
 import sys
+import sysconfig
 import traceback
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -26,26 +29,35 @@ def guard(main, name):
     traceback and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
+    loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
         main()
         return sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough
-        os._exit(0)
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
     except Exception as error:
-        code, problem = (2, printable(error)) if refused(error) else (1, traceback.format_exc())
+        if not refused(error, loaded):
+            code, problem = 1, traceback.format_exc()
+        elif isinstance(error, BrokenPipeError):
+            os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
+        else:
+            code, problem = 2, printable(error)
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
 
 
-def refused(error):
-    """Was it the system's, or raised here on purpose? Else it is a fault, and who mends it needs the traceback."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    on_purpose = place.line.startswith("raise ") and "site-packages" not in place.filename
-    return isinstance(error, OSError) or (isinstance(error, ValueError) and on_purpose)
+def refused(error, loaded):
+    """Was it the system's, or raised by this project on purpose? Else, or if it went through a file that is neither a
+    library's nor one of those `loaded` at first, it is a fault, and who mends it needs the traceback."""
+    frames = [(os.path.abspath(each.filename), each) for each in traceback.extract_tb(error.__traceback__)]
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    if any(path not in loaded and not path.startswith(libraries) and "<" not in path for path, _ in frames):
+        return False
+    path, place = frames[-1]
+    here = path.startswith(os.path.dirname(os.path.abspath(__file__))) and not path.startswith(libraries)
+    return isinstance(error, OSError) or (isinstance(error, ValueError) and here and place.line.startswith("raise "))
 
 
 def printable(text):
@@ -57,8 +69,9 @@ def status(*texts, log=False):
     """Replaces the status line on stderr by `texts`; where stderr is no terminal, writes only what is for the `log`."""
     text = printable(" ".join(texts))
     if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        print(f"\r\x1b[K{text[: width - 1]}", end="", file=sys.stderr, flush=True)
+        ends, width = accumulate(1 + (east_asian_width(c) in "WF") for c in text), shutil.get_terminal_size().columns
+        shown = "".join(c for c, end in zip(text, ends) if end < width)
+        print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)
     elif log:
         print(text, file=sys.stderr, flush=True)
 
@@ -219,4 +232,4 @@ def show(environment, results, folder):
     for start in range(0, len(maps), across := max(1, columns // wide)):
         lines.append("" if start else "\nthe greedy policy of")
         lines += ["".join(f"{part:<{wide}}" for part in row).rstrip() for row in zip(*maps[start : start + across])]
-    print("\n".join([*lines, "", f"Each run is kept in {folder}."]))
+    print("\n".join([*lines, "", printable(f"Each run is kept in {folder}.")]))

@@ -21,7 +21,7 @@ import numpy as np
 
 import files
 import terminal
-from agents import DQN, QTable
+from agents import DQN, QTable, make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
 
@@ -76,6 +76,8 @@ def frames(environment, episode, render_mode):
     """
     if episode.seed is None:
         raise ValueError("an episode without its seed cannot be played again")
+    if render_mode not in environment.make().metadata.get("render_modes", ()):
+        raise ValueError("no pictures: this environment draws none")
     try:
         env = environment.make(render_mode=render_mode)
         env.reset(seed=episode.seed)
@@ -86,8 +88,6 @@ def frames(environment, episode, render_mode):
         env.close()
     except gym.error.DependencyNotInstalled:
         raise ValueError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
-    except NotImplementedError:
-        raise ValueError("no pictures: this environment draws none") from None
 
 
 def gif(pictures):
@@ -125,6 +125,9 @@ def main():
         rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
     else:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
+        fitting = make_agent(env, environment.low, environment.high, 1.0, agent.settings, np.random.default_rng())
+        if fitting.learnt.shape != agent.learnt.shape:
+            raise ValueError(f"{options.file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
         rules, by = environment.rules, options.file
     if chosen >= len(shown):

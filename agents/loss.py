@@ -23,7 +23,7 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
 def td_gradient(batch, q, targets, clip=np.inf):
     """dL/dQ(s, .) (B, actions) of each transition of a Batch, from Q(s, .) (B, actions) and y (B,), for
 
-        L = Huber(Q(s, a) - y)
+        L = Huber(Q(s, a) - y), linear beyond `clip`
 
     Its derivative is the TD error Q(s, a) - y, clipped to -clip..clip (Mnih et al. 2015)."""
     rows, a = np.arange(len(q)), batch.actions

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# Once it has freed so large a block, glibc keeps smaller ones (mallopt(3)): to fetch them anew takes half of an update.
+# Freed at once: from now on glibc reuses arrays below that size (mallopt(3)), where to fetch them anew is slow.
 np.empty(30_000_000, np.uint8)
 
 

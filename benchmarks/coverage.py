@@ -1,8 +1,9 @@
 """How much of the optimal play recordings cover, in the grid worlds: `python benchmarks/coverage.py [FOLDER ...]`.
 
-d(s, a) is the share of its steps that the optimal policy spends on action a in state s; n(s, a) is the share of a
-recording's steps. Printed for each folder's recordings: the states that the optimal policy visits, and of them those
-where an optimal action was recorded; the share of d on pairs that were; and max d / n, infinite if one pair is missing.
+d(s, a) is the share of its steps that an optimal policy spends on action a in state s; n(s, a) is the share of a
+recording's steps. Of equally good actions the policy takes recorded ones. Printed for each folder's recordings: the
+states that the policy visits, and of them those where an optimal action was recorded; the share of d on pairs that
+were; and max d / n, infinite if one pair is missing.
 See docs/theory.md.
 """
 
@@ -20,16 +21,18 @@ from envs_text import ENVIRONMENTS, find_environment
 from episodes import read_rollouts
 
 
-def optimal_play(env, discount=0.99):
-    """(d (S, A), optimal (S, A) bool): the optimal policy's share of steps, and which actions are optimal in a state.
+def optimal_play(env, recorded=False, discount=0.99):
+    """(d (S, A), optimal (S, A) bool): an optimal policy's share of steps, and which actions are optimal in a state.
 
-    Where several are, d is spread evenly over them."""
+    Of several it takes those that are `recorded`, (S, A) bool, if there are any, all alike."""
     P, r = model(env)
     q = np.zeros(r.shape)
     for _ in range(5000):
         q = r + discount * P @ q.max(1)
     optimal = q > q.max(1, keepdims=True) - 1e-9
-    policy = optimal / optimal.sum(1, keepdims=True)
+    known = optimal & recorded
+    taken = np.where(known.any(1, keepdims=True), known, optimal)
+    policy = taken / taken.sum(1, keepdims=True)
     visits, state = np.zeros(len(q)), np.array(env.unwrapped.initial_state_distrib)
     for _ in range(env.spec.max_episode_steps):
         visits += state
@@ -39,11 +42,11 @@ def optimal_play(env, discount=0.99):
 
 def coverage(env, episodes):
     """(states, those of them with an optimal action, share of d, max d / n) of a list of Episode."""
-    d, optimal = optimal_play(env)
     states = np.concatenate([episode.observations[:-1] for episode in episodes])
     actions = np.concatenate([episode.actions for episode in episodes])
-    n = np.zeros(d.shape)
+    n = np.zeros((env.observation_space.n, env.action_space.n))
     np.add.at(n, (states, actions), 1 / len(actions))
+    d, optimal = optimal_play(env, n > 0)
     visited, known, played = d.sum(1) > 0, (n > 0) & optimal, d > 0
     ratio = (d[played] / n[played]).max() if n[played].all() else np.inf
     return visited.sum(), (known.any(1) & visited).sum(), d[known].sum(), ratio

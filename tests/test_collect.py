@@ -508,7 +508,7 @@ def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike)
         header, episodes = collected(player(server), tmp_path, 1)
         write_rollouts(tmp_path / "kept.jsonl", header | changes, episodes)
         asked = len(server.asked)
-        with pytest.raises(ValueError, match=rf"kept\.jsonl.* {unlike}.*give --rollouts another"):
+        with pytest.raises(ValueError, match=rf"kept\.jsonl.* {unlike}.*give (--rollouts )?another"):
             collected(player(server), tmp_path, 2)
         assert len(server.asked) == asked
 
@@ -576,6 +576,14 @@ def test_a_result_that_was_made_otherwise_is_refused_before_anything_is_asked(fo
             with pytest.raises(ValueError, match="made with"):
                 command(*ask, *more, "--rollouts", "another.jsonl", "--resume")
         assert len(server.asked) == asked and not (folder / "another.jsonl").exists()
+
+
+def test_a_result_of_another_model_is_refused_before_this_one_is_asked(folder, command):
+    with ChatServer(path_along_the_cliff) as server:
+        command(*ONE)
+        with pytest.raises(ValueError, match=r"made with .*model Claude, not small"):
+            command(*ONE, "--base-url", server.url, "--model", "small", "--resume")
+        assert not server.asked
 
 
 def test_another_ten_episodes_make_another_result(folder, command):
@@ -657,12 +665,12 @@ def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
 
 
 @pytest.mark.parametrize(
-    ("finish_reason", "cause"), [("stop", "small does not understand the game"), ("length", "they are cut off; give")]
+    ("finish_reason", "cause"), [("stop", "sm ll does not understand the game"), ("length", "they are cut off; give")]
 )
 def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_reason, cause):
     with ChatServer(lambda messages: "hm") as server:
         server.finish_reason = finish_reason
-        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "small"]
+        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "sm\x9bll"]
         err = command(*lake).err
     assert re.match(rf"warning: (\d+) of \1 replies name no action; {cause}", err.splitlines()[-1])
 

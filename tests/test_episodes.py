@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
-from helpers import ROOT, SHIPPED, Doubling, environment, recorded, recording, value_iteration, write_lines
+from helpers import ROOT, SHIPPED, Doubling, environment, recorded, recording, reusing, value_iteration, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ import episodes
 import loro
 from agents.tabular import QTable
 from envs_text import parse_action
-from episodes import Episode, evaluate, play, read_rollouts, transitions, write_rollouts
+from episodes import Episode, episode_of, evaluate, play, read_rollouts, transitions, write_rollouts
 
 LAKE, CART = gym.make("FrozenLake-v1"), gym.make("CartPole-v1", max_episode_steps=200)
 MEAN_RETURNS = dict(zip(SHIPPED, [0.7, -13, 200, -114.7, -132.3, 0.1]))
@@ -305,6 +305,7 @@ def test_an_episode_that_was_taken_out_is_missed(tmp_path):
         (ONE_STEP | {"replies": "1"}, "replies"),
         ({"seed": "0"}, "seed"),
         ({"seed": True}, "seed"),
+        ({"seed": -1}, "seed: not a whole number from 0 on"),
     ],
 )
 def test_a_wrong_episode_is_refused_with_file_and_line(tmp_path, changes, problem):
@@ -327,6 +328,21 @@ def test_a_vector_has_as_many_finite_numbers_as_its_environment_says(tmp_path, o
     path.write_text(path.read_text().replace("Infinity", "1e999"))
     with pytest.raises(ValueError, match=r"line 2: .*(observations|finite)"):
         read_rollouts(path, "CartPole-v1", CART)
+
+
+@pytest.mark.parametrize("pixel", [256, -1, 1.5])
+def test_whole_numbers_stay_what_they_are(pixel):
+    env = gym.wrappers.TransformObservation(CART, lambda s: s, gym.spaces.Box(0, 255, (1,), np.uint8))
+    good, bad = ({**EPISODE, "actions": [0, 1], "observations": [[0], [255], [x]]} for x in (7, pixel))
+    assert episode_of(good, env).observations.dtype == np.uint8
+    with pytest.raises(ValueError, match=r"not 3 lists of 1 finite numbers \(uint8\)"):
+        episode_of(bad, env)
+
+
+def test_an_episode_of_an_environment_that_reuses_its_array_is_recorded_as_it_was():
+    known = environment("CartPole-v1")
+    first, again = (play(env, lambda observation: 0, 0) for env in (known.make(), reusing(known).make()))
+    np.testing.assert_array_equal(first.observations, again.observations)
 
 
 HEAD = json.dumps(HEADER).encode()

@@ -59,6 +59,14 @@ def test_a_file_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path, monk
     assert order == ["fsync", "replace"]
 
 
+def test_a_link_to_a_file_stays_one(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
+    files.write_whole(tmp_path / "link", b"text")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "far" / "file").read_bytes() == b"text"
+    assert names(tmp_path / "far") == ["file"]
+
+
 def test_two_who_write_at_once_have_drafts_of_their_own(tmp_path, calls):
     replacing = calls(os, "replace")
     for _ in range(2):

@@ -5,6 +5,7 @@ import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from chat_server import AT_ONCE, FAULTS, NEVER_ENDING, ChatServer, Handler, client
@@ -343,6 +344,24 @@ def test_the_key_goes_to_the_server_alone(monkeypatch):
         one.ask(HELLO)
         assert server.keys == [f"Bearer {KEY}"]
         assert KEY not in f"{one!r} {vars(one)!r} {one.session!r} {one.session.auth!r} {one.session.headers!r}"
+
+
+@pytest.mark.parametrize("before", [0, 100, 280, 295])
+def test_a_server_that_repeats_the_key_does_not_show_it(monkeypatch, before):
+    """Whole or in part: what is long is cut after the key has gone."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY * 10)
+    with ChatServer(lambda messages: f"{'x' * before}Bearer {KEY * 10}") as server:
+        assert client(server).ask(HELLO) == f"{'x' * before}Bearer [key]"
+    response = SimpleNamespace(status_code=401, headers={}, request=SimpleNamespace(body=b"{}"))
+    with pytest.raises(ServerError) as error:
+        ChatClient(Asking("http://127.0.0.1:1/v1", "small"))._answer(response, f"{'x' * before}{KEY * 10}".encode())
+    assert KEY[:9] not in str(error.value)
+
+
+def test_a_short_key_does_not_take_letters_out_of_words(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "l")
+    with ChatServer() as server:
+        assert client(server).models() == ["small", "large"]
 
 
 def test_without_a_key_none_is_sent(monkeypatch):

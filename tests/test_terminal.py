@@ -1,5 +1,6 @@
 """The terminal: one golden table, one golden map, the status line, and how a command ends."""
 
+import importlib
 import io
 import os
 import sys
@@ -259,6 +260,13 @@ def test_the_status_line_replaces_itself_and_fits_the_terminal(monkeypatch):
     assert screen.getvalue().count("\r\x1b[K") == 4
 
 
+def test_a_letter_that_is_as_wide_as_two_counts_twice(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setenv("COLUMNS", "10")
+    terminal.status("12" + "汉" * 9)
+    assert screen.getvalue() == "\r\x1b[K12" + "汉" * 3
+
+
 def test_without_a_terminal_only_the_log_is_written(capsys):
     terminal.status("evaluation 3 of 9")
     terminal.status("a run", "is done\n", log=True)
@@ -274,7 +282,7 @@ def test_without_a_terminal_only_the_log_is_written(capsys):
         (ValueError("give\nmore \x1b[31m"), 2, "x.py: give more  [31m\n"),
         (FileNotFoundError(2, "No such file", "a"), 2, "x.py: [Errno 2] No such file: 'a'\n"),
         (KeyboardInterrupt(), 130, "x.py: stopped; what is finished is kept\n"),
-        (BrokenPipeError(), 0, ""),
+        (BrokenPipeError(), 141, ""),
     ],
 )
 def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, code, said):
@@ -316,6 +324,25 @@ def test_a_fault_keeps_its_traceback(monkeypatch, capsys, fault):
     assert ended.value.code == 1 and "Traceback" in said and Path(__file__).name in said and "Error: " in said
 
 
+@pytest.mark.parametrize(
+    "fault", ["raise ValueError('no')", "raise OSError", "raise BrokenPipeError", "open('none')", "json.loads('')"]
+)
+@pytest.mark.parametrize("when", ["imported", "called"])
+def test_a_fault_in_ones_own_module_keeps_its_traceback(monkeypatch, capsys, tmp_path, fault, when):
+    indent = "" if when == "imported" else "def play():\n    "
+    (tmp_path / "my_fault.py").write_text(f"import json\n{indent}{fault}\n")
+
+    def main():
+        importlib.import_module("my_fault").play()
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(main, "x.py")
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "Traceback" in said and "my_fault.py" in said
+
+
 def guarded(code, **options):
     """A process that runs `code` guarded."""
     program = f"import sys, threading, terminal\n\ndef main():\n    {code}\n\nterminal.guard(main, 'x.py')\n"
@@ -336,7 +363,7 @@ def test_threads_that_wait_do_not_keep_a_command_that_failed(problem, code, said
 def test_who_has_seen_enough_hears_no_complaint(what):
     process = guarded(what)
     process.stdout.close()
-    assert process.stderr.read() == "" and process.wait() == 0
+    assert process.stderr.read() == "" and process.wait() == 141
 
 
 def test_a_terminal_without_arrows_shows_something_else():

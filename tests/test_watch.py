@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -269,6 +270,26 @@ def test_a_changed_module_makes_another_result(module, tmp_path, command):
         command(*short, "--resume")
 
 
+def test_a_policy_of_another_shape_than_its_environment_has_now_is_refused(module, tmp_path, command, shown):
+    command("--env", "my_games:Taxi-v4", "--method", "online", "--evaluations", 2)
+    sys.modules.pop("my_games")
+    lake = 'ENVIRONMENTS = {"Taxi-v4": lambda name: find_environment("FrozenLake-v1")}\n'
+    (tmp_path / "my_games.py").write_text(f"from envs_text import find_environment\n{lake}")
+    with pytest.raises(ValueError, match=r"online-0\.npz is of other observations or actions than my_games:Taxi-v4"):
+        shown(tmp_path / "results/my_games-Taxi-v4/online-0.npz", "--env", "my_games:Taxi-v4")
+
+
+def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(tmp_path, monkeypatch):
+    game = "class Game(gym.envs.toy_text.FrozenLakeEnv):\n    pass\n"
+    (tmp_path / "my_game.py").write_text(f"import gymnasium as gym\n{game}")
+    register = 'gym.register("Mine-v0", "my_game:Game", max_episode_steps=9)\n'
+    late = MODULE.replace("def taxi", register + "def taxi").replace("Taxi-v4", "Mine-v0")
+    (tmp_path / "my_late.py").write_text(late)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"its actions are Discrete\(4\)"):  # so it has been made
+        find_environment("my_late:Mine-v0")
+
+
 def test_another_environment_than_the_files_is_refused(kept, shown):
     with pytest.raises(ValueError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
         shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
@@ -284,8 +305,7 @@ def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
 
 def test_an_environment_that_draws_nothing_says_so():
     class Plain(gym.Wrapper):
-        def render(self):
-            raise NotImplementedError
+        metadata: ClassVar = {"render_modes": ["ansi"]}
 
     known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
     plain = known._replace(make=lambda **options: Plain(known.make(**options)))
@@ -353,6 +373,11 @@ def never_changing():
     return gym.wrappers.TransformObservation(env, lambda s: np.array([1.5, 0.5], np.float32), space)
 
 
+def numbered(space):
+    env = gym.make("CartPole-v1", max_episode_steps=20)
+    return gym.wrappers.TransformObservation(env, lambda s: np.array([s[2] > 0, 1 + (s[3] > 0)]), space)
+
+
 def test_a_random_policy_gives_what_a_description_needs():
     from benchmarks.measure import measure
 
@@ -361,6 +386,8 @@ def test_a_random_policy_gives_what_a_description_needs():
     assert found["random_std"] == pytest.approx(11.8, abs=4)
     assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
     assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
+    cards = environment("CartPole-v1")._replace(make=lambda: numbered(gym.spaces.MultiDiscrete([4, 4])))
+    assert measure(cards, 5)["low"].tolist() == [0, 1] and measure(cards, 5)["high"].tolist() == [1, 2]
     still = environment("CartPole-v1")._replace(make=never_changing)
     assert [measure(still, 5)[name].tolist() for name in ("low", "high")] == [[1.0, 0.0], [2.0, 1.0]]
     assert measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)
