@@ -5,6 +5,7 @@ import functools
 import gzip
 import importlib.util
 import json
+import linecache
 import os
 import sys
 import time
@@ -238,6 +239,18 @@ def test_a_changed_comment_docstring_or_layout_is_no_change(code_checksum, befor
 )
 def test_changed_code_is_a_change(code_checksum, before, after):
     assert before in CODE and code_checksum(CODE) != code_checksum(CODE.replace(before, after))
+
+
+def test_all_modules_of_a_package_count(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house/__init__.py").write_text("from . import room\n")
+    (tmp_path / "house/room.py").write_text("x = 1\n")
+    house = importlib.import_module("house")
+    before = files.code_checksum(house)
+    (tmp_path / "house/room.py").write_text("x = 2\n")
+    linecache.clearcache()
+    assert files.code_checksum(house) != before
 
 
 def test_every_version_of_python_finds_the_same(code_checksum):

@@ -290,6 +290,24 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         find_environment("my_late:Mine-v0")
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "problem"),
+    [
+        ("None.foo", AttributeError, "'NoneType' object has no attribute 'foo'"),  # a fault of its own stays one
+        ("int('one')", ValueError, "^invalid literal"),
+        ("def", ValueError, "'my_broken' is no module with ENVIRONMENTS: invalid syntax"),
+        ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
+        ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
+    ],
+)
+def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypatch, text, kind, problem):
+    (tmp_path / "my_broken.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_broken", raising=False)
+    with pytest.raises(kind, match=problem):
+        find_environment("my_broken:Taxi-v4")
+
+
 def test_another_environment_than_the_files_is_refused(kept, shown):
     with pytest.raises(ValueError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
         shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
