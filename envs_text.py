@@ -58,8 +58,8 @@ def check(environment, name):
     else:
         wanted, fit = "a row of numbers, a low below a high for each", np.shape(low) == np.shape(high) == space.shape
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
-    numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale")}
-    numbers |= {} if environment.best_return is None else {"best_return": environment.best_return}
+    known = () if environment.best_return is None else ("best_return",)
+    numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
     needs = {
         f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
@@ -203,10 +203,10 @@ ENVIRONMENTS = {
 
 def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises ValueError without them."""
+    if not all(map(str.isidentifier, module.split("."))):
+        raise ValueError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
     sys.path.insert(0, os.getcwd())
     try:
-        if not all(map(str.isidentifier, module.split("."))):
-            raise ImportError("give the name of one, such as my_games")
         found = importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
         raise ValueError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# Freed at once: from now on glibc reuses arrays below that size (mallopt(3)), where to fetch them anew is slow.
+# Freed at once: so glibc goes on to reuse all smaller arrays (mallopt(3)). To fetch them anew would be slow.
 np.empty(30_000_000, np.uint8)
 
 
