@@ -89,7 +89,7 @@ class Player:
 
 
 def collect(player, env_name, path, n, progress=lambda text, log: None):
-    """Plays those of the episodes 0..n-1 (their seeds) that the rollout file at the Path `path` lacks, some at once.
+    """Plays those of the episodes 0..n-1 (their seeds) that the rollout file at `path` lacks of `n`, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
@@ -114,10 +114,10 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": seconds}
 
     header, kept = read()
-    missing = [seed for seed in range(n) if seed not in kept]
+    missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]
     if missing:
         check_writable(path)
-    workers, ended, saved = futures.ThreadPoolExecutor(asking.concurrency), [], {}
+    workers, ended, saved = futures.ThreadPoolExecutor(asking.concurrency), [], spent()
     playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
         while playing:
@@ -133,8 +133,10 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
                 future.result()  # raises what went wrong
-    finally:
+    except BaseException:
         player.stopped.set()
+        raise
+    finally:
         workers.shutdown(wait=False, cancel_futures=True)
     return header, [kept[seed] for seed in sorted(kept)]
 
@@ -157,7 +159,7 @@ def bill(costs):
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
-def llm_episodes(environment, env_name, path, n, asking):
+def recorded(environment, env_name, path, n, asking):
     """(model, episodes) of the LLM, of which `n` are needed; prints what there is, and what it cost.
 
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
@@ -175,6 +177,7 @@ def llm_episodes(environment, env_name, path, n, asking):
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), f"{len(episodes)} episodes by {header.get('model')}"
     print(terminal.printable(f"{env_name}: {who}, mean return {mean:.2f} ({os.path.relpath(path)})"))
+    warn_of_random_play(environment, episodes)
     return header.get("model"), episodes
 
 
@@ -188,15 +191,21 @@ def watched(player, env_name, path, n):
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except ServerError as error:
-        resume = f". What ended is kept in {path}; the same command goes on from there" if path.exists() else ""
+        resume = f"; what ended is kept in {path}, and the same command goes on from there" if path.exists() else ""
         raise ServerError(f"{error}{resume}") from None
     terminal.status()
     if player.replies:
         print(bill(header))
-    if player.invalid_replies > player.replies / 2:
-        invalid = f"{player.invalid_replies} of {player.replies} replies name no action"
-        cause = f"{asking.model} does not understand the game, and plays at random"
-        if player.invalid.endswith(CUT_OFF):
-            cause = "they are cut off; give more --max-tokens and another --rollouts"
-        print(terminal.printable(f"warning: {invalid}; {cause}"), file=sys.stderr)
     return header, episodes
+
+
+def warn_of_random_play(environment, episodes):
+    """Tells a person if no action is found in most of the replies in `episodes`: then the actions are random ones."""
+    replies = [[reply] if isinstance(reply, str) else reply for each in episodes for reply in each.replies or ()]
+    unclear = [votes for votes in replies if all(parse_action(vote, environment.actions) is None for vote in votes)]
+    if len(unclear) > len(replies) / 2:
+        (reply, *_), cure = unclear[-1], ""
+        if reply.endswith(CUT_OFF):
+            cure = "; it is cut off: give more --max-tokens, and another --rollouts"
+        said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}; random ones stand in"
+        print(terminal.printable(f"warning: {said}{cure}"), file=sys.stderr)

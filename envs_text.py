@@ -54,9 +54,10 @@ def check(environment, name):
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
     clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
     if isinstance(space, gym.spaces.Discrete):
-        wanted, fit = "Discrete from 0 on, low and high None", space.start == 0 and low is high is None
+        wanted, fit = "Discrete from 0 on, with low and high None", space.start == 0 and low is high is None
     else:
-        wanted, fit = "a row of numbers, a low below a high for each", np.shape(low) == np.shape(high) == space.shape
+        wanted = "a row of numbers, with a low and a high for each, the low below the high"
+        fit = np.shape(low) == np.shape(high) == space.shape
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
@@ -64,10 +65,12 @@ def check(environment, name):
     needs = {
         f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
         f"of its words {words} one is empty, or the number of another action": clear,
+        f"of its words {words} two are the same": len({word.lower() for word in words}) == len(words),
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
         "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
         f"not all of these are finite: {numbers}": finite,
         "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
+        "its random_std is below 0": not finite or environment.random_std >= 0,
         f"its evaluations are {budget!r}, not a whole number from 1 on": type(budget) is int and budget > 0,
         "it has no rules; give its Environment `rules`": environment.rules,
         "its grid has not one letter a state": len("".join(grid)) in (0, getattr(space, "n", 0)),
@@ -76,6 +79,8 @@ def check(environment, name):
     for problem, met in needs.items():
         if not met:
             raise ValueError(f"{name}: {problem}")
+    if not isinstance(sentence := environment.describe(env.reset(seed=0)[0]), str):
+        raise ValueError(f"{name}: it describes an observation as {sentence!r}, not in words")
 
 
 def frozen_lake(name):
@@ -243,11 +248,13 @@ THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
 # Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
-MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=)|\bis\b)|\\boxed\{|<(?:answer|action)>"
+NAME = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
+MARK = rf"{NAME}(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{{|<(?:answer|action)>"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"
 END = r"[\s\"'*_`)\]}>$\\]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
-FILLERS = r"(?:(?:i|i['’]ll|will|would|go|move|choose|select|take|push|turn|step|accelerate|apply|action|to|the)\W+)*"
+VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply"
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+)*"
 LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 
 
@@ -260,12 +267,14 @@ def parse_action(reply, actions):
     """
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(CLOSING, "", answer).strip()
-    *before, last = re.split(MARK, answer, flags=re.I)
+    words = [re.escape(word) for word in actions]
+    stated = rf"{NAME}\bis\b(?={OPENING}{FILLERS}(?:\d|{'|'.join(words)}))"  # else it is prose: "The action is safe."
+    *before, last = re.split(f"{MARK}|{stated}", answer, flags=re.I)
     led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
-    for action, word in enumerate(map(re.escape, actions)):
-        spelling = rf"(?:{action}(?:[\s=:(]+{word})?|{word}(?:[\s=:(]+{action})?)"
+    for action, word in enumerate(words):
+        spelling = rf"(?:{action}(?:[\s=:()]+{FILLERS}{word})?|{word}(?:[\s=:(]+{action})?)"
         if before:
             found = re.match(OPENING + FILLERS + spelling + END, last, re.I | re.M)
         else:

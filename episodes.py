@@ -5,6 +5,7 @@ written here carries the CRC-32 of its other fields, so that damage is noticed w
 """
 
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -93,13 +94,13 @@ def write_rollouts(path, header, episodes):
     """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the Path `path`."""
     records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
     lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
-    write_whole(path, "".join(lines).encode())
+    write_whole(Path(path), "".join(lines).encode())
 
 
 def lines_of(path):
-    if not path.is_file():
+    if not Path(path).is_file():
         raise ValueError(f"there is no file {path} of recorded episodes")
-    return path.read_bytes().rstrip().splitlines()
+    return Path(path).read_bytes().rstrip().splitlines()
 
 
 def recorded_environment(path):

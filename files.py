@@ -11,9 +11,10 @@ import sys
 import time
 import uuid
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -29,19 +30,27 @@ def write_whole(path, data):
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(path)
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError as error:  # A full disk names no file.
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        with errors_of(path):
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def draft_of(path):
     return path.with_name(f".{uuid.uuid4().hex}.part")
+
+
+@contextmanager
+def errors_of(path):
+    """Raises an OSError within as one of the file at `path`, not of its draft, nor of none as a full disk does."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def check_writable(path):
@@ -53,11 +62,8 @@ def check_writable(path):
                 draft.unlink()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a file")
-    probe = draft_of(path)
-    try:
-        probe.touch()
-    finally:  # Ctrl-C must not leave it there.
-        probe.unlink(missing_ok=True)
+    with errors_of(path):
+        TemporaryFile(dir=path.parent).close()
 
 
 def parse_json(text):

@@ -81,7 +81,8 @@ class ChatClient:
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
 
         A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
-        failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers.
+        failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers. An
+        empty answer is asked for again a few times, and then is the answer.
         """
         me, begun = threading.get_ident(), time.monotonic()
         self.waiting[me] = begun
@@ -90,6 +91,8 @@ class ChatClient:
                 try:
                     answered = self._send("POST", "/chat/completions", self.body | {"messages": messages})
                     answer = self._answer(*answered)
+                    if not answer and pause is not None and pause < 2:
+                        raise UnusableAnswer("gives an empty answer", 0)
                     self.problem = ""
                     return answer
                 except UnusableAnswer as failure:
@@ -128,7 +131,7 @@ class ChatClient:
     def _send(self, method, path, json=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
         if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
-            raise ServerError("give --base-url a server, such as http://localhost:11434/v1, without a password in it")
+            raise ServerError("give --base-url a URL such as http://localhost:11434/v1, without a password in it")
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
         options = {"json": json, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()
@@ -150,7 +153,7 @@ class ChatClient:
         except (requests.RequestException, HTTPError) as error:
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
-            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; is the server running?", 0) from None
+            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs", 0) from None
         with self.lock:
             self.costs["requests"] += 1
         return response, data
@@ -176,11 +179,7 @@ class ChatClient:
         content, refusal, *thoughts = (self._without_key(text_of(text)) for text in texts)
         thought = thoughts[0] or thoughts[1]
         answer = content or refusal or (thought and REASONING_ALONE + thought)
-        if finish == "length":
-            return f"{answer} {CUT_OFF}"
-        if not answer:
-            raise UnusableAnswer("gives an empty answer", 0)
-        return answer
+        return f"{answer} {CUT_OFF}" if finish == "length" else answer
 
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
@@ -192,7 +191,7 @@ class ChatClient:
             return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
-        elif status in (400, 404) and self.asking.model not in (models := self.models()):
+        elif (status == 404 or str(self.asking.model) in said) and self.asking.model not in (models := self.models()):
             advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
         return ServerError(f"{self.base_url} {problem}{advice}")
 

@@ -83,13 +83,15 @@ class Settings(NamedTuple):
     acting_rate: float = 0.005  # how far an update moves the acting network, at first
 
 
-def run(environment, method, settings, seed, llm_episodes=(), progress=lambda text: None):
-    """One run of a Method in an Environment, all of its randomness from `seed`.
+def run(environment, method, settings, seed, recorded=(), progress=lambda text: None):
+    """One run of a Method in an Environment, all of its randomness from `seed`. recorded: a list of the LLM's Episodes.
 
-    llm_episodes: a list of Episode, of which the run draws settings.llm_episodes. progress is told of each evaluation.
-    Returns (result, agent): a dict of "returns", a float an evaluation; "trust", likewise, or None if the method has no
-    choice; "updates", a count; "clone": is the agent, who is trusted in the end, the clone? Raises as `check` does."""
-    check(method, settings, len(llm_episodes))
+    Returns (result, agent): the agent trusted in the end, and a dict of "returns", a float an evaluation; "trust",
+    likewise, or None if there is no choice; "updates", a count; "clone": is that agent the clone? progress is told of
+    each evaluation. Raises ValueError if too few episodes are recorded, or as `check` does."""
+    check(method, settings)
+    if method.data == "llm" and len(recorded) < settings.llm_episodes:
+        raise ValueError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
     learner_rng, data_rng, act_rng, draw_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
@@ -99,9 +101,9 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
 
     # 1. Collect
     if method.data == "llm":
-        data = [llm_episodes[i] for i in sorted(data_rng.permutation(len(llm_episodes))[: settings.llm_episodes])]
+        data = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
     else:
-        policy = partial(episodes.act, learner, 1.0 if method.data == "random" else settings.epsilon, data_rng)
+        policy = partial(episodes.act, learner, {"random": 1, "own": settings.epsilon, None: 0}[method.data], data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     returns = [episode.total for episode in data]
@@ -111,15 +113,14 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
 
     # 2. Pretrain
-    shown = [episode.full_return(env.spec.max_episode_steps) for episode in (data if method.clone else [])]
-    if shown and min(shown) == max(shown) <= environment.random_return:  # as bad as each other: they tell nothing
-        method = method._replace(pretrain=False, keep=False)
-    judge = Judge(shown, environment.random_return, environment.random_std, settings.prior_episodes)
-    for _ in range(settings.pretrain_updates if method.pretrain else 0):
+    teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
+    failed = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return  # they tell nothing
+    judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
+    for _ in range(settings.pretrain_updates if method.pretrain and not failed else 0):
         learner.update(replay.sample(settings.batch_size, draw_rng))
     for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
-    if not method.keep:
+    if failed or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
@@ -145,15 +146,14 @@ def run(environment, method, settings, seed, llm_episodes=(), progress=lambda te
         trusted = clone if judge.trust or not method.fine_tune else learner
         trust.append(judge.trust)
         returns.append(episodes.evaluate(trusted, test_envs))
-    trust, updates = trust if method.clone and method.fine_tune else None, learner.updates + clone.updates
-    return {"returns": returns, "trust": trust, "updates": updates, "clone": trusted is clone}, trusted
+    result = {"returns": returns, "trust": trust if method.clone and method.fine_tune else None}
+    return result | {"updates": learner.updates + clone.updates, "clone": trusted is clone}, trusted
 
 
-def check(method, settings, recorded):
-    """Raises ValueError if the LLM's episodes, so many `recorded`, are too few or leave the learner no evaluation."""
-    if method.data == "llm" and recorded < settings.llm_episodes:
-        raise ValueError(f"there are {recorded} episodes of the LLM; give --llm-episodes {recorded} or fewer")
-    if method.data and (method.clone or method.fine_tune) and settings.evaluations <= settings.llm_episodes:
+def check(method, settings):
+    """Raises ValueError if the episodes that a run starts from leave no evaluation to the clone or the learner."""
+    first = settings.llm_episodes if method.data and (method.clone or method.fine_tune) else 0
+    if settings.evaluations <= first:
         raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
 
 
@@ -163,9 +163,9 @@ def main():
     settings = Settings(**{"evaluations": environment.evaluations, **given})
     source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
     made_of = environment.numbers() | {"code": files.code_checksum(run, source, agents, *episodes.PLAYING)}
-    plan, llm_episodes, n, results = [], [], settings.llm_episodes, []
+    plan, recorded, n, results = [], [], settings.llm_episodes, []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
-        check(METHODS[name], settings, n)
+        check(METHODS[name], settings)
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
         known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
         if METHODS[name].data == "llm":
@@ -173,18 +173,18 @@ def main():
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
     if taught := [known for known in plan if known["llm_episodes"]]:
-        model, llm_episodes = collect.llm_episodes(environment, options.env, options.rollouts, n, Asking(**asking))
-        recorded = files.checksum([episodes.record_of(each) for each in llm_episodes])
+        model, recorded = collect.recorded(environment, options.env, options.rollouts, n, Asking(**asking))
+        checksum = files.checksum([episodes.record_of(each) for each in recorded])
         for known in taught:
-            known |= {"model": model, "config": known["config"] | {"episodes": recorded}}
+            known |= {"model": model, "config": known["config"] | {"episodes": checksum}}
             files.kept_result(options.out, known, options.resume)  # now of these episodes
-        longest = max(len(each.actions) for each in llm_episodes)
+        longest = max(len(each.actions) for each in recorded)
         if longest > settings.steps_per_evaluation:
             said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
             print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
     for known in plan:
         method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)
-        make = partial(run, environment, method, settings, known["seed"], llm_episodes, partial(terminal.status, what))
+        make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))
         results.append(files.result(options.out, known, options.resume, make))
         terminal.status(what, "is done", log=len(plan) > 1)
     terminal.show(environment, results, options.out / files.file_name(options.env))

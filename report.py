@@ -71,10 +71,11 @@ def table(rows):
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
-        for start in (0, min(row["llm_episodes"] or len(regret), len(regret))):
-            its, theirs = regret[start:].sum(), baseline[: len(regret) - start].sum()  # or nan
+        taught, n = row["llm_episodes"], len(regret)
+        for start in (0, min(taught or n, n)):
+            its, theirs = regret[start:].sum(), baseline[: n - start].sum()  # or nan
             cells.append(ratio(theirs, its))
-        cells.append(f"{returns[:, -30:].mean():,.2f}")
+        cells.append(f"{returns[:, -30:].mean():,.2f}" if n >= 30 + taught else "")
         yield line(cells)
 
 
@@ -151,7 +152,8 @@ def main():
     figure = terminal.writable(*terminal.FIGURES)
     parser.add_argument("--figure", type=figure, metavar="FILE", help="draw the figure into this .png, .svg or .pdf")
     parser.add_argument("--first", type=terminal.number(int, 1), metavar="N", help="draw the first N evaluations alone")
-    parser.add_argument("--pack", type=Path, metavar="FILE", help="put all results into one file, to be read like them")
+    packed = terminal.writable(".gz")
+    parser.add_argument("--pack", type=packed, metavar="FILE.gz", help="put all results into one file, read like them")
     options = parser.parse_args()
     results = [result for place in options.places for result in files.read_results(place)]
     known = list(dict.fromkeys(result["method"] for result in results))

@@ -44,7 +44,8 @@ def guard(main, name):
             code, problem = 2, printable(error)
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody may read it any more
+        sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
 
 
@@ -132,7 +133,7 @@ def add_fields(parser, title, fields):
         elif kind is float:
             form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
         shown = comments(fields).get(name, "") + ("" if default is None else f" ({default})")
-        add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown, **form)
+        add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown.replace("%", "%%"), **form)
 
 
 def comments(fields):
@@ -192,6 +193,8 @@ def table(returns, best_return, columns=80):
     every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
     low, high = np.quantile(every, 0.1), every.max()
     low = low if low < high else every.min()
+    if low == high and best_return is not None:
+        high = max(high, best_return)  # all alike: at the top only if nothing is better
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
     places = ",.0f" if high - low >= 100 else ".4g"
     lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:{places}} to {high:{places}}")]

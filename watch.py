@@ -29,7 +29,7 @@ EXTRAS = "pillow pygame"
 
 
 def load_agent(path):
-    """(the name of its environment, the learner as it was in the end) of the policy that loro.py kept at `path`.
+    """(the name of its environment, the learner) of the policy that loro.py kept at `path`: it plays as in the end.
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
@@ -47,6 +47,8 @@ def load_agent(path):
             if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
                 raise ValueError
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
+            for network in agent.online, agent.target:  # they were not kept; so it may learn on
+                network.parameters[:] = learnt
         agent.learnt[:], agent.clone = learnt, about.get("clone")
         return str(about["env"]), agent
     except (KeyError, AttributeError, TypeError, ValueError):
@@ -80,6 +82,9 @@ def frames(environment, episode, render_mode):
         raise ValueError("no pictures: this environment draws none")
     try:
         env = environment.make(render_mode=render_mode)
+    except TypeError as error:
+        raise ValueError(f"no pictures: its make must hand options such as render_mode to gym.make ({error})") from None
+    try:
         env.reset(seed=episode.seed)
         yield env.render()
         for action in episode.actions:
@@ -113,6 +118,8 @@ def main():
     add("--pictures", type=picture, metavar="FILE.gif", help="draw that one, or the first, into this file")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
+    if options.file.suffix == ".json":
+        raise ValueError(f"{options.file} is a result; its policy is {options.file.with_suffix('.npz')}, if it has one")
     chosen, recorded = options.episode or 0, options.file.suffix != ".npz"
     name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
     if options.env not in (None, name):

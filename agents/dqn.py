@@ -37,7 +37,7 @@ class DQN:
             y = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
             gradient = td_gradient(batch, q, y, clip=1.0)
         self.adam.step(self.online.backward(gradient / len(q), cache), settings.learning_rate * decay)
-        # Polyak averaging (Lillicrap et al. 2016): average <- average + rate (online - average)
+        # Running averages (Lillicrap et al. 2016): average <- average + rate (online - average)
         for average, rate in (self.target, settings.target_rate), (self.acting, settings.acting_rate * decay):
             average.parameters += rate * (self.online.parameters - average.parameters)
         self.updates += 1

@@ -1,4 +1,4 @@
-"""The one replay buffer: the LLM's transitions stay for good, those of the run rotate."""
+"""The one replay buffer: those transitions that a run starts from stay for good, its own rotate."""
 
 from typing import NamedTuple
 
@@ -16,27 +16,27 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """At most `capacity` transitions: first the LLM's, `n_llm` of them, then the newest of the run's own.
+    """At most `capacity` transitions: first `n_first` that stay, such as the LLM's, then the newest of the run's own.
 
-    llm: tuples (s, a, r, s', terminated). Raises ValueError if they leave no room."""
+    first: those that stay, tuples (s, a, r, s', terminated). Raises ValueError if they leave no room for others."""
 
-    def __init__(self, capacity, observation_space, llm=()):
+    def __init__(self, capacity, observation_space, first=()):
         observations, next_observations = np.zeros((2, capacity, *observation_space.shape), observation_space.dtype)
         actions, rewards, terminated = (np.zeros(capacity, dtype) for dtype in (np.int64, np.float32, bool))
         self.columns = Batch(observations, actions, rewards, next_observations, terminated)
-        llm = list(llm)
-        self.capacity, self.n_llm, self.added = capacity, len(llm), 0
-        if self.n_llm >= capacity:
-            raise ValueError(f"a buffer of {capacity} has no room after {self.n_llm} transitions; make it larger")
-        for column, values in zip(self.columns, zip(*llm)):
-            column[: self.n_llm] = values
+        first = list(first)
+        self.capacity, self.n_first, self.added = capacity, len(first), 0
+        if self.n_first >= capacity:
+            raise ValueError(f"a buffer_size of {capacity} has no room after {self.n_first} transitions; give more")
+        for column, values in zip(self.columns, zip(*first)):
+            column[: self.n_first] = values
 
     def __len__(self):
-        return min(self.n_llm + self.added, self.capacity)
+        return min(self.n_first + self.added, self.capacity)
 
     def add(self, observation, action, reward, next_observation, terminated):
         """Adds a transition of the run's own, in place of the oldest of these if need be."""
-        row = self.n_llm + self.added % (self.capacity - self.n_llm)
+        row = self.n_first + self.added % (self.capacity - self.n_first)
         for column, value in zip(self.columns, (observation, action, reward, next_observation, terminated)):
             column[row] = value
         self.added += 1

@@ -1,8 +1,8 @@
 """What the description of an environment needs, measured on random play: `python benchmarks/measure.py MODULE:NAME`.
 
-Put any numbers into the description first, a low below a high; this prints better ones. The range of each number of an
-observation is the space's own where that is finite, else that of all but one in a hundred. reward_scale is
-0.2 / mean |reward of a step|, at most 1.
+Put any numbers into the description first, for vectors a low and a high for each of theirs; this prints better ones.
+The range of each number of an observation is the space's own where that is finite, else that of all but one in a
+hundred. reward_scale is 0.2 / mean |reward of a step|, at most 1.
 """
 
 import sys
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--episodes", type=terminal.number(int, 2), default=100, help="how many (%(default)s)")
     options = parser.parse_args()
     for name, value in measure(find_environment(options.env), options.episodes).items():
-        print(f"{name}={np.vectorize(lambda x: float(f'{x:.3g}'))(value).tolist()}")
+        print(f"{name}={np.vectorize(lambda x: float(f'{x:.3g}'))(value).tolist()},")
 
 
 if __name__ == "__main__":

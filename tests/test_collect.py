@@ -342,6 +342,23 @@ def test_after_a_failure_nobody_asks_again(tmp_path, executors):
         assert len(server.asked) == 3
 
 
+def test_one_player_may_collect_again_and_each_request_is_paid_for_once(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        one = player(server)
+        collected(one, tmp_path, 1)
+        header, episodes = collected(one, tmp_path, 3)
+        assert seeds(episodes) == [0, 1, 2] and header["requests"] == len(server.asked) == 3 * STEPS
+
+
+def test_what_is_there_need_not_be_that_of_the_first_seeds(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        collected(player(server), tmp_path, 3)
+        header, episodes = kept(tmp_path)
+        write_rollouts(tmp_path / "kept.jsonl", header, episodes[2:])
+        assert seeds(collected(player(server), tmp_path, 1)[1]) == [2] and len(server.asked) == 3 * STEPS
+        assert seeds(collected(player(server), tmp_path, 2)[1]) == [0, 2]
+
+
 def test_two_who_collect_into_one_file_lose_no_episode(tmp_path):
     def slow(messages):
         asked.set()
@@ -652,7 +669,7 @@ def test_votes_need_a_temperature(folder, command, wanted):
 def test_a_failure_says_that_the_same_command_goes_on(folder, command):
     with ChatServer(path_along_the_cliff, lambda number: None if number < 2 * STEPS else "401") as server:
         ask = [*ONE, "--base-url", server.url, "--model", "small", "--temperature", 1, "--concurrency", 1]
-        with pytest.raises(ServerError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl;"):
+        with pytest.raises(ServerError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl, "):
             command(*ask)
         server.fault = lambda number: None
         assert "10 episodes by small" in command(*ask).out
@@ -665,14 +682,17 @@ def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
 
 
 @pytest.mark.parametrize(
-    ("finish_reason", "cause"), [("stop", "sm ll does not understand the game"), ("length", "they are cut off; give")]
+    ("finish_reason", "end"),
+    [("stop", "'hm'; random ones stand in"), ("length", "'hm .cut off.'; .* it is cut off: give more --max-tok.*")],
 )
-def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_reason, cause):
+def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_reason, end):
     with ChatServer(lambda messages: "hm") as server:
         server.finish_reason = finish_reason
         lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "sm\x9bll"]
         err = command(*lake).err
-    assert re.match(rf"warning: (\d+) of \1 replies name no action; {cause}", err.splitlines()[-1])
+    assert re.fullmatch(rf"warning: (\d+) of \1 replies name no action, such as {end}", err.splitlines()[-1])
+    again = command(*lake[:4], "--rollouts", "rollouts/FrozenLake-v1-sm-ll.jsonl").err
+    assert again.splitlines()[-1] == err.splitlines()[-1]  # whoever reads it later is told as well
 
 
 def test_what_a_file_says_of_its_model_does_not_steer_the_terminal(folder, command):

@@ -205,13 +205,13 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": transformed(CART, actions=gym.spaces.Discrete(2, start=1))}, "start=1"),
         (CART, {"make": transformed(CART, actions=gym.spaces.Box(-1, 1, (1,)))}, "its actions are Box"),
         (CART, {"low": None, "high": None}, "low None, high None, not a row of numbers"),
-        (CART, {"low": (-1.0,) * 3}, "a low below a high for each"),
-        (CART, {"low": CART.high}, "a low below a high for each"),
-        (CART, {"low": (-np.inf, -3, -1, -3)}, "a low below a high for each"),
+        (CART, {"low": (-1.0,) * 3}, "with a low and a high for each, the low below the high"),
+        (CART, {"low": CART.high}, "with a low and a high for each, the low below the high"),
+        (CART, {"low": (-np.inf, -3, -1, -3)}, "with a low and a high for each, the low below the high"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "not a row of numbers"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 1))), "low": [[-1]], "high": [[1]]}, "not a row"),
         (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "not a row of numbers"),
-        (LAKE, {"low": (0.0,), "high": (15.0,)}, "not Discrete from 0 on, low and high None"),
+        (LAKE, {"low": (0.0,), "high": (15.0,)}, "not Discrete from 0 on, with low and high None"),
         (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(16, start=1))}, "not Discrete from 0 on"),
         (CART, {"make": UNLIMITED}, "no step limit; register it with max_episode_steps"),
         (CART, {"make": unregistered}, "no step limit; register it with max_episode_steps"),
@@ -227,6 +227,9 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"grid": ("SFFFFHFHFFFHH", "FFG")}, "its grid is not a tuple of rows of one length"),
         (CART, {"actions": ("1", "0")}, "is empty, or the number of another action"),
         (CART, {"actions": ("left", " ")}, "is empty, or the number of another action"),
+        (LAKE, {"actions": ("left", "down", "right", "Left")}, "of its words .* two are the same"),
+        (LAKE, {"random_std": -1}, "its random_std is below 0"),
+        (LAKE, {"describe": lambda s: None}, "it describes an observation as None, not in words"),
         (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
         (LAKE, {"rules": None}, "it has no rules"),
         (LAKE, {"make": lambda: gym.make("FrozenCake-v1")}, "`FrozenCake` doesn't exist"),
@@ -289,7 +292,10 @@ def test_every_action_round_trips_through_a_reply(name):
     (r"So it is $\boxed{2}$.", 2), ("<answer>2</answer>", 2), ("<action> right </action>", 2), ("Action：2", 2),
     ("action=2", 2), ("2 (right)", 2), ("2: right", 2), ("2 = right", 2), ("Action: right (2)", 2), ("Move left.", 0),
     ("I will go to the left!", 0), ("Action: move left", 0), ("2 because left is a hole", 2),
-    ("2 (right).\nThe goal is at row 3.", 2), ("2 (right, and 3 later)", 2),
+    ("2 (right).\nThe goal is at row 3.", 2), ("2 (right, and 3 later)", 2), ("2\nThe action is safe.", 2),
+    ("2\nThis answer is the best one.", 2), ("2) right", 2), ("(2) Go right.", 2), ("Action: 2) right", 2),
+    ("I pick 2", 2), ("Option 2", 2), ("I would pick option 2.", 2), ("Action number 2", 2), ("0\nThe action is 2.", 2),
+    ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -306,6 +312,8 @@ def test_what_a_model_means(reply, action):
     "Actions: 0 = left, 1 = down", "Action: left = 1", "<think>So, Action: 2", "[THINK]Action: 2",
     "2\nBecause [cut off]", "2 (right) or 3 (up)", "Action: 2 (right) or 3 (up)", "Answer: 0 (left), 1 (down)",
     "0 = left\n1 = down\n2 = right\n3 = up", "0: left\n1: down", "0 left\n1 down", "0\n1\n2\n3",
+    "2) down", "1) Go left\n2) Go up", "1\nThe answer is 2 or 3.", "1\nThe action is 7.", "The action is safe.",
+    "(1) left is a hole (2) right is safe",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None

@@ -95,6 +95,16 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
     assert names(tmp_path) == ["file"]
 
 
+def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir / "tmpdraft"))
+
+    monkeypatch.setattr(files, "TemporaryFile", refuse)
+    with pytest.raises(PermissionError) as refused:
+        files.check_writable(tmp_path / "file")
+    assert str(refused.value) == f"[Errno 13] Permission denied: '{tmp_path / 'file'}'"
+
+
 def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
     path = tmp_path / ("x" * 244)
     files.check_writable(path)
@@ -114,11 +124,6 @@ def test_drafts_of_killed_runs_are_removed_and_fresh_ones_stay(tmp_path):
 
 def test_a_draft_that_is_done_in_the_meantime_is_no_failure(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / ".gone.part"])
-    files.check_writable(tmp_path / "file")
-
-
-def test_two_who_check_one_file_at_once_do_not_fail(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "touch", lambda probe: None)  # the other has taken it away again
     files.check_writable(tmp_path / "file")
 
 

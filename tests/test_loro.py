@@ -36,12 +36,12 @@ OWN_STEPS = STEPS * (EVALUATIONS - 1)
 
 
 def short(world, name="loro-plus", seed=0, **settings):
-    (environment, llm_episodes), method, patience = world, loro.METHODS[name], iter(range(50))
+    (environment, recorded), method, patience = world, loro.METHODS[name], iter(range(50))
     usual = {"evaluations": (10 if method.data else 0) + EVALUATIONS}
     usual |= {"pretrain_updates": PRETRAIN, "clone_updates": PRETRAIN, "early_updates": 1}
     usual |= {"steps_per_evaluation": STEPS}
     settings = loro.Settings(**usual | settings)
-    return loro.run(environment, method, settings, seed, llm_episodes, lambda text: next(patience))
+    return loro.run(environment, method, settings, seed, recorded, lambda text: next(patience))
 
 
 def parameters(agent):
@@ -206,7 +206,7 @@ def made(monkeypatch):
     made, sampled, sample = [], [], loro.ReplayBuffer.sample
 
     def watched_sample(self, size, rng):
-        sampled[:] = self.n_llm / len(self), size
+        sampled[:] = self.n_first / len(self), size
         return sample(self, size, rng)
 
     def watched_update(update):
@@ -276,9 +276,9 @@ def test_a_clone_that_is_alone_plays_whether_or_not_it_is_trusted(calls):
 
 
 def test_what_an_environment_says_of_itself_reaches_the_learner():
-    environment, llm_episodes = CART
+    environment, recorded = CART
     other = environment._replace(reward_scale=0.7, low=(-1, -1, -1, -1), high=(1, 2, 3, 4))
-    agent = short((other, llm_episodes), pretrain_updates=1, evaluations=11)[1]
+    agent = short((other, recorded), pretrain_updates=1, evaluations=11)[1]
     assert agent.reward_scale == 0.7
     np.testing.assert_allclose(agent.scaled(np.array([other.low, other.high])), [[-1] * 4, [1] * 4])
 
@@ -439,9 +439,9 @@ def test_an_environment_may_write_all_its_observations_into_one_array(world):
 
 def test_progress_is_told_before_each_evaluation():
     told = []
-    environment, llm_episodes = TOY
+    environment, recorded = TOY
     settings = loro.Settings(13, pretrain_updates=1, steps_per_evaluation=1)
-    loro.run(environment, loro.METHODS["loro"], settings, 0, llm_episodes, told.append)
+    loro.run(environment, loro.METHODS["loro"], settings, 0, recorded, told.append)
     assert told == [f"evaluation {number} of 13" for number in (10, 11, 12)]
 
 
@@ -451,7 +451,7 @@ def test_progress_is_told_before_each_evaluation():
 @pytest.mark.parametrize("name", ["loro", "loro-plus", "forget", "mix", "clone", "llm"])
 @pytest.mark.parametrize("there", [0, 9])
 def test_a_run_refuses_fewer_episodes_than_it_needs(name, there):
-    with pytest.raises(ValueError, match=f"{there} episodes.*--llm-episodes {there}"):
+    with pytest.raises(ValueError, match=f"the LLM's episodes {there} are recorded, not 10"):
         short((TOY[0], TOY[1][:there]), name)
 
 
@@ -465,6 +465,14 @@ def test_a_run_refuses_a_budget_that_leaves_no_evaluation_of_its_own(name, evalu
 @pytest.mark.parametrize("name", ["online", "llm", "random"])
 def test_methods_without_first_episodes_of_their_own_take_any_budget(name):
     assert len(short(TOY, name, evaluations=1)[0]["returns"]) == 1
+    with pytest.raises(ValueError, match="--evaluations 0 leaves none"):
+        short(TOY, name, evaluations=0)
+
+
+def test_a_method_of_ones_own_cannot_misspell_whose_episodes_it_wants(monkeypatch):
+    monkeypatch.setitem(loro.METHODS, "new", loro.Method("LLM", pretrain=True, keep=True))
+    with pytest.raises(KeyError, match="LLM"):
+        short(TOY, "new")
 
 
 # Command line
@@ -745,7 +753,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: actions"),
         (["--env", "FrozenLake-v1", "--out", "file"], "file"),
         (["--env", "FrozenLake-v1", "--out", "/proc/nowhere"], "/proc/nowhere"),
-        (["--env", "FrozenLake-v1", "--buffer-size", 100], "a buffer of 100 has no room"),
+        (["--env", "FrozenLake-v1", "--buffer-size", 100], "a buffer_size of 100 has no room"),
     ],
 )
 def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, monkeypatch, command, arguments, problem):

@@ -19,10 +19,10 @@ def transition(number):
     return s, number, -number / 2, s2, number % 3 == 0
 
 
-def buffer(capacity, n_llm, added):
-    """A buffer that was given transitions 0, 1, ...: first n_llm of the LLM's, then `added` of the learner's own."""
-    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_llm)))
-    for number in range(n_llm, n_llm + added):
+def buffer(capacity, n_first, added):
+    """A buffer that was given transitions 0, 1, ...: first n_first of the LLM's, then `added` of the learner's own."""
+    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_first)))
+    for number in range(n_first, n_first + added):
         replay.add(*transition(number))
     return replay
 
@@ -34,9 +34,9 @@ def assert_unaltered(drawn):
 
 
 class TwoLists(RuleBasedStateMachine):
-    @initialize(n_llm=st.integers(0, 8), room=st.integers(1, 12))
-    def begin(self, n_llm, room):
-        self.llm, self.own, self.number, self.capacity = list(range(n_llm)), [], n_llm, n_llm + room
+    @initialize(n_first=st.integers(0, 8), room=st.integers(1, 12))
+    def begin(self, n_first, room):
+        self.llm, self.own, self.number, self.capacity = list(range(n_first)), [], n_first, n_first + room
         self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm))
 
     @rule()
@@ -65,18 +65,18 @@ TestTwoLists = TwoLists.TestCase
 TestTwoLists.settings = settings(max_examples=40, stateful_step_count=30)
 
 
-@pytest.mark.parametrize("n_llm", [3, 4, 9])
-def test_the_llms_transitions_must_leave_room_for_one_of_the_learners(n_llm):
+@pytest.mark.parametrize("n_first", [3, 4, 9])
+def test_the_llms_transitions_must_leave_room_for_one_of_the_learners(n_first):
     with pytest.raises(ValueError, match="no room"):
-        buffer(3, n_llm, 0)
+        buffer(3, n_first, 0)
 
 
-@pytest.mark.parametrize(("n_llm", "added"), [(10, 0), (10, 5), (10, 40), (10, 75), (0, 25), (0, 75)])
-def test_each_transition_is_drawn_as_often_as_any_other_whosever_it_is(n_llm, added):
-    replay = buffer(n_llm + 40, n_llm, added)
-    newest = range(n_llm + added - min(added, 40), n_llm + added)
+@pytest.mark.parametrize(("n_first", "added"), [(10, 0), (10, 5), (10, 40), (10, 75), (0, 25), (0, 75)])
+def test_each_transition_is_drawn_as_often_as_any_other_whosever_it_is(n_first, added):
+    replay = buffer(n_first + 40, n_first, added)
+    newest = range(n_first + added - min(added, 40), n_first + added)
     drawn, times = np.unique(replay.sample(1000 * len(replay), np.random.default_rng(0)).actions, return_counts=True)
-    np.testing.assert_array_equal(drawn, [*range(n_llm), *newest])
+    np.testing.assert_array_equal(drawn, [*range(n_first), *newest])
     np.testing.assert_allclose(times, 1000, rtol=0.15)
 
 

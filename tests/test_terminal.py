@@ -3,8 +3,10 @@
 import importlib
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -74,6 +76,11 @@ def test_a_bad_start_does_not_flatten_the_curves():
 def test_where_nearly_all_returns_are_equal_the_scale_holds_the_others():
     head, line = terminal.table({"online": np.array([[20.0, 110.0, *[200.0] * 28]])}, 200.0)
     assert head.endswith("20 to 200") and line.split()[-1] == "▁▅" + "█" * 28
+
+
+def test_what_is_always_the_same_is_at_the_top_only_if_nothing_is_better():
+    for value, best, bar in (0.0, 0.7, "▁"), (0.7, 0.7, "█"), (0.8, 0.7, "█"), (0.0, None, "█"):
+        assert set(terminal.table({"llm": np.full((1, 40), value)}, best)[1].split()[-1]) == {bar}
 
 
 # Curves
@@ -216,6 +223,16 @@ def test_a_teacher_that_was_never_trusted_is_spoken_of_in_a_line_that_fits_the_t
     assert said == "loro-plus trusted its clone: 0.00 at first, 0.00 at the end"
     assert "do not beat random play" in why and len(why) < 80
     assert lines(1.0, 0.0)[-1] == "loro-plus trusted its clone: 0.50 at first, 0.00 at the end"
+
+
+class Percents(NamedTuple):
+    share: float = 0.5  # of all, 100% at most
+
+
+def test_a_comment_may_hold_a_percent_sign():
+    parser = terminal.Parser()
+    terminal.add_fields(parser, "shares", Percents)
+    assert "of all, 100% at most (0.5)" in parser.format_help()
 
 
 def test_a_method_that_is_named_twice_is_run_once():
@@ -364,6 +381,13 @@ def test_who_has_seen_enough_hears_no_complaint(what):
     process = guarded(what)
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait() == 141
+
+
+def test_what_is_refused_is_said_though_nobody_reads_what_came_before():
+    process = guarded("print('line'); sys.stdin.read(); raise FileNotFoundError(2, 'None', 'a')", stdin=subprocess.PIPE)
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == "x.py: [Errno 2] None: 'a'\n" and process.wait() == 2
 
 
 def test_a_terminal_without_arrows_shows_something_else():

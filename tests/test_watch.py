@@ -51,6 +51,14 @@ def shown(command):
 # A kept policy
 
 
+def test_a_network_that_was_kept_may_learn_on_from_what_it_knew(kept):
+    _, agent = watch.load_agent(kept["CartPole-v1"][0])
+    for network in agent.online, agent.target, agent.acting:
+        np.testing.assert_array_equal(network.parameters, kept["CartPole-v1"][1].learnt)
+    agent.online.parameters[:] = 0
+    assert agent.target.parameters.any() and agent.learnt.any()  # each has its own
+
+
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "CartPole-v1"])
 def test_a_kept_policy_values_and_acts_as_the_learner_did(kept, name):
     path, agent = kept[name]
@@ -314,8 +322,10 @@ def test_another_environment_than_the_files_is_refused(kept, shown):
 
 
 def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
-    with pytest.raises(ValueError, match=r"online-0\.json line 1: "):
-        shown(write_lines(tmp_path / "online-0.json", {"env": "FrozenLake-v1"}))
+    with pytest.raises(ValueError, match=r"online-0\.txt line 1: "):
+        shown(write_lines(tmp_path / "online-0.txt", {"env": "FrozenLake-v1"}))
+    with pytest.raises(ValueError, match=r"online-3\.json is a result; its policy is .*online-3\.npz, if it has one"):
+        shown(tmp_path / "online-3.json")
     path = tmp_path / "lake.txt"
     path.write_bytes((ROOT / "rollouts/FrozenLake-v1.jsonl").read_bytes())
     assert "10 episodes by Claude" in shown(path)
@@ -329,6 +339,12 @@ def test_an_environment_that_draws_nothing_says_so():
     plain = known._replace(make=lambda **options: Plain(known.make(**options)))
     with pytest.raises(ValueError, match="draws none"):
         list(watch.frames(plain, episode, "rgb_array"))
+
+
+def test_a_make_that_takes_no_options_draws_nothing():
+    known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
+    with pytest.raises(ValueError, match="no pictures: its make must hand options such as render_mode"):
+        list(watch.frames(known._replace(make=lambda: known.make()), episode, "rgb_array"))
 
 
 def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
