@@ -17,7 +17,7 @@ from files import parse_json
 
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
-LARGEST = 1_000_000  # bytes of an answer
+LARGEST_ANSWER = 1_000_000  # bytes
 CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
 REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
 
@@ -139,7 +139,7 @@ class ChatClient:
         def send():
             try:
                 with self.session.request(method, self.base_url + path, **options) as response:
-                    done.set_result((response, response.raw.read(LARGEST)))
+                    done.set_result((response, response.raw.read(LARGEST_ANSWER)))
             except Exception as error:
                 done.set_exception(error)
 

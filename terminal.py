@@ -173,6 +173,8 @@ def parse(methods, settings, asking, arguments=None):
     groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
     if groups[1] and not {"model", "base_url"} & groups[1].keys():
         raise ValueError("there is no server to ask; give --base-url and --model, or leave out the options for one")
+    if groups[1] and not any(methods[name].data == "llm" for name in options["method"]):
+        raise ValueError(f"{', '.join(options['method'])} asks no server; leave out the options for one")
     return argparse.Namespace(**options), *groups
 
 

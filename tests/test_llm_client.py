@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llm_client
-from llm_client import CUT_OFF, LARGEST, PAUSES, REASONING_ALONE, Asking, ChatClient, ServerError
+from llm_client import CUT_OFF, LARGEST_ANSWER, PAUSES, REASONING_ALONE, Asking, ChatClient, ServerError
 
 HELLO = [{"role": "user", "content": "hello"}]
 KEY = "sk-very-secret"
@@ -186,7 +186,7 @@ def test_a_server_is_not_waited_for_beyond_twice_the_time_limit():
 @pytest.mark.parametrize("zipped", [True, False])
 def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, zipped):
     def answer(self, fault, messages):
-        body = gzip.compress(bytes(20 * LARGEST)) if zipped else bytes(3 * LARGEST)
+        body = gzip.compress(bytes(20 * LARGEST_ANSWER)) if zipped else bytes(3 * LARGEST_ANSWER)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Encoding", "gzip" if zipped else "identity")
@@ -203,7 +203,7 @@ def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, zip
     monkeypatch.setattr(ChatClient, "_send", kept)
     with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
         client(server).ask(HELLO)
-    assert len(sizes) == 9 and max(sizes) <= LARGEST
+    assert len(sizes) == 9 and max(sizes) <= LARGEST_ANSWER
 
 
 def test_deep_nesting_is_no_answer(monkeypatch):

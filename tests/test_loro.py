@@ -739,6 +739,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--extra", "{a}"], "argument --extra: '{a}' is not JSON"),
         (["--env", "FrozenLake-v1", "--votes", 5], "there is no server to ask"),
         (["--env", "FrozenLake-v1", "--reasoning"], "there is no server to ask"),
+        (["--env", "FrozenLake-v1", "--method", "online", "--model", "m"], "online asks no server"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
         (["--env", "FrozenLake-v1", "--magic"], "unrecognized arguments: --magic"),
         (["--env", "FrozenLake-v1", "--method", "online", "loro", "--evaluations", 10], "leaves none after"),
