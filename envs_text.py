@@ -247,9 +247,10 @@ def find_environment(name, reasoning=False):
 THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
-# Around an action: a mark before it; a negation before that; quotes and punctuation; words that say no more.
-NAME = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
-MARK = rf"{NAME}(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{{|<(?:answer|action)>"
+# Around an action: a mark before it; what is one only if an action follows (it does not in "The action is safe."); a
+# negation before that; quotes and punctuation; words that say no more.
+MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
+STATED = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*(?:(?:is\s*)?[:：]|\bis\b)"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"
 END = r"[\s\"'*_`)\]}>$\\]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
@@ -268,8 +269,8 @@ def parse_action(reply, actions):
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(CLOSING, "", answer).strip()
     words = [re.escape(word) for word in actions]
-    stated = rf"{NAME}\bis\b(?={OPENING}{FILLERS}(?:\d|{'|'.join(words)}))"  # else it is prose: "The action is safe."
-    *before, last = re.split(f"{MARK}|{stated}", answer, flags=re.I)
+    an_action = rf"{OPENING}{FILLERS}(?:\d|{'|'.join(words)})"
+    *before, last = re.split(f"{MARK}|{STATED}(?={an_action})", answer, flags=re.I)
     led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None

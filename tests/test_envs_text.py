@@ -295,6 +295,8 @@ def test_every_action_round_trips_through_a_reply(name):
     ("2 (right).\nThe goal is at row 3.", 2), ("2 (right, and 3 later)", 2), ("2\nThe action is safe.", 2),
     ("2\nThis answer is the best one.", 2), ("2) right", 2), ("(2) Go right.", 2), ("Action: 2) right", 2),
     ("I pick 2", 2), ("Option 2", 2), ("I would pick option 2.", 2), ("Action number 2", 2), ("0\nThe action is 2.", 2),
+    ("My choice: 2", 2), ("Decision: **2**", 2), ('{"move": 2}', 2), ("My choice is right.", 2),
+    ("Action number: 2", 2), ("2\nMy decision: towards the goal.", 2), ("2\nThe point of this move: it is safe.", 2),
     ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
