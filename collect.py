@@ -107,6 +107,8 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         if unlike or any(episode.seed is None for episode in episodes):
             made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
             raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
+        if any(not isinstance(header.get(cost, 0), int | float) for cost in COSTS):
+            raise ValueError(f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
         return header, {episode.seed: episode for episode in episodes}
 
     def spent():

@@ -248,14 +248,15 @@ THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
 # Around an action: a mark before it; what is one only if an action follows (it does not in "The action is safe."); a
-# negation before that; quotes and punctuation; words that say no more.
+# negation before that; quotes and brackets before and after; words that say no more.
 MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
 STATED = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*(?:(?:is\s*)?[:：]|\bis\b)"
 NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"
-END = r"[\s\"'*_`)\]}>$\\]*(?:$|(?=[.,;:!–—-](?!\s*(?:or\b|\d))|[<(](?![^)>\n]*[)>]\W*(?:or\b|\d))|because\b|since\b))"
+BETWEEN = r"[\s=:().,;–—-]+"  # a number and its word
+CLOSED = r"[\s\"'*_`)\]}>$\\]*"
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+)*"
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+){{0,9}}"
 LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 
 
@@ -269,17 +270,20 @@ def parse_action(reply, actions):
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(CLOSING, "", answer).strip()
     words = [re.escape(word) for word in actions]
-    an_action = rf"{OPENING}{FILLERS}(?:\d|{'|'.join(words)})"
-    *before, last = re.split(f"{MARK}|{STATED}(?={an_action})", answer, flags=re.I)
+    one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
+    *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
     led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
+    another = rf"(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # of which the reply says no more
+    said_why = rf"[.,;:!–—-](?!\s*{another})|[<(](?!\W*{one}\W*[)>]|[^)>\n]*[)>]\W*{another})|because\b|since\b"
+    end = rf"{CLOSED}(?:$|(?={said_why}))"
     for action, word in enumerate(words):
-        spelling = rf"(?:{action}(?:[\s=:()]+{FILLERS}{word})?|{word}(?:[\s=:(]+{action})?)"
+        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}{word})?|{word}(?:{BETWEEN}{action})?)"
         if before:
-            found = re.match(OPENING + FILLERS + spelling + END, last, re.I | re.M)
+            found = re.match(OPENING + FILLERS + spelling + end, last, re.I | re.M)
         else:
-            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{END}"
+            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{end}"
             found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
         if found:
             return action

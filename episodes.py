@@ -152,7 +152,7 @@ def episode_of(record, env):
         wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
         states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
     said = replies if isinstance(replies, list) else []
-    texts = [text for reply in said for text in (reply if isinstance(reply, list) else [reply])]
+    texts = [text for reply in said for text in (reply if isinstance(reply, list) and reply else [reply])]
     needs = {
         f"actions: not numbers from 0..{n_actions - 1}": T and are_numbers(actions, T, (int,), 0, n_actions - 1),
         f"rewards: not {T} finite numbers": are_numbers(rewards, T),

@@ -292,6 +292,8 @@ def test_every_action_round_trips_through_a_reply(name):
     (r"So it is $\boxed{2}$.", 2), ("<answer>2</answer>", 2), ("<action> right </action>", 2), ("Action：2", 2),
     ("action=2", 2), ("2 (right)", 2), ("2: right", 2), ("2 = right", 2), ("Action: right (2)", 2), ("Move left.", 0),
     ("I will go to the left!", 0), ("Action: move left", 0), ("2 because left is a hole", 2),
+    ("2 - right", 2), ("2. Right", 2), ("Action: 2, right", 2), ("Action: right - 2", 2), ("2. Right is safe.", 2),
+    ("Action: 2, left is a hole", 2), ("Action: right (left is a hole)", 2), ("Action: left - right is a hole", 0),
     ("2 (right).\nThe goal is at row 3.", 2), ("2 (right, and 3 later)", 2), ("2\nThe action is safe.", 2),
     ("2\nThis answer is the best one.", 2), ("2) right", 2), ("(2) Go right.", 2), ("Action: 2) right", 2),
     ("I pick 2", 2), ("Option 2", 2), ("I would pick option 2.", 2), ("Action number 2", 2), ("0\nThe action is 2.", 2),
@@ -315,7 +317,8 @@ def test_what_a_model_means(reply, action):
     "2\nBecause [cut off]", "2 (right) or 3 (up)", "Action: 2 (right) or 3 (up)", "Answer: 0 (left), 1 (down)",
     "0 = left\n1 = down\n2 = right\n3 = up", "0: left\n1: down", "0 left\n1 down", "0\n1\n2\n3",
     "2) down", "1) Go left\n2) Go up", "1\nThe answer is 2 or 3.", "1\nThe action is 7.", "The action is safe.",
-    "(1) left is a hole (2) right is safe",
+    "(1) left is a hole (2) right is safe", "Action: left, right, or up", "Action: left-right", "Action: right, up",
+    "Action: right (left)", "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None
@@ -326,6 +329,18 @@ def test_recorded_replies_name_the_action_that_was_taken(name):
     for path in (ROOT / "rollouts").glob(f"**/{name}.jsonl"):
         for episode in read_rollouts(path, name, environment(name).make())[1]:
             assert [parse_action(reply, environment(name).actions) for reply in episode.replies] == [*episode.actions]
+
+
+@pytest.mark.parametrize("part", ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: "])
+def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
+    actions = environment("Pendulum-v1").actions
+    assert parse_action(part * 50_000, actions) == parse_action(part * 20, actions)
+
+
+def test_the_words_of_an_action_are_words_and_no_pattern():
+    actions = ("fold", "raise (all in)", "bet 1.5", "bet 1x5", "c++")
+    for i, word in enumerate(actions):
+        assert parse_action(f"Action: {word}", actions) == i == parse_action(f"{word}.", actions)
 
 
 def test_a_longer_name_does_not_name_a_shorter_one():

@@ -299,6 +299,7 @@ def test_an_episode_that_was_taken_out_is_missed(tmp_path):
         ({"terminated": False}, "neither terminated nor truncated"),
         ({"replies": ["1"]}, "replies"),
         ({"replies": ["1", 2]}, "replies"),
+        ({"replies": ["1", []]}, "replies"),
         ({"replies": ["1", ["1", 2]]}, "replies"),
         ({"replies": "12"}, "replies"),
         ({"replies": 5}, "replies"),

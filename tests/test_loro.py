@@ -475,6 +475,14 @@ def test_a_method_of_ones_own_cannot_misspell_whose_episodes_it_wants(monkeypatc
         short(TOY, "new")
 
 
+@pytest.mark.parametrize("every", [3, 7])  # neither divides the 20 episodes between two evaluations
+def test_who_is_trusted_plays_the_evaluations_whoever_plays_just_then(every):
+    found, agent = short(TOY, "loro-plus", clone_every=every, prior_episodes=500)
+    other, also = short(TOY, "clone", prior_episodes=500)
+    assert set(found["trust"]) == {1.0} and found["clone"] and found["returns"] == other["returns"]
+    np.testing.assert_array_equal(parameters(agent), parameters(also))
+
+
 # Command line
 
 QUICK = ["--env", "FrozenLake-v1", "--evaluations", 12, "--steps-per-evaluation", 20]

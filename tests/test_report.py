@@ -87,6 +87,12 @@ def test_the_table_agrees_with_a_count_by_hand(study, show):
     assert rows(done) == {("Walk-v0", "loro"): loro, ("Walk-v0", "online"): online}
 
 
+def test_after_the_llm_as_many_evaluations_of_online_are_compared_from_its_first(tmp_path, show):
+    keep(tmp_path, "online", 0, [0.0, 4.0, 8.0, 9.0])
+    keep(tmp_path, "loro", 0, [5.0, 5.0, 8.0, 9.0])
+    assert rows(show(tmp_path))["Walk-v0", "loro"][5] == "5.33"  # (10 + 6) / (2 + 1)
+
+
 def test_after_episodes_that_fill_the_budget_there_is_nothing_to_compare():
     made = [{"method": name, "returns": np.full((1, 8), 5.0), "best_return": 10, "llm_episodes": n}
             for name, n in (("online", 0), ("llm", 10))]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import loro
 import terminal
 from agents.tabular import QTable
+from llm_client import Asking
 
 LAKE, CLIFF = environment("FrozenLake-v1"), environment("CliffWalking-v1")
 
@@ -223,6 +224,12 @@ def test_a_teacher_that_was_never_trusted_is_spoken_of_in_a_line_that_fits_the_t
     assert said == "loro-plus trusted its clone: 0.00 at first, 0.00 at the end"
     assert "do not beat random play" in why and len(why) < 80
     assert lines(1.0, 0.0)[-1] == "loro-plus trusted its clone: 0.50 at first, 0.00 at the end"
+
+
+@pytest.mark.parametrize(("given", "asked"), [([], 2048), (["--max-tokens", "64"], 64)])
+def test_reasoning_takes_the_tokens_that_are_given(given, asked):
+    line = ["--env", "FrozenLake-v1", "--base-url", "http://localhost/v1", "--model", "small", "--reasoning", *given]
+    assert terminal.parse(loro.METHODS, loro.Settings, Asking, line)[2]["max_tokens"] == asked
 
 
 class Percents(NamedTuple):

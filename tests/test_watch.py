@@ -331,6 +331,17 @@ def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
     assert "10 episodes by Claude" in shown(path)
 
 
+def test_pictures_are_of_the_episode_that_is_told():
+    class Seen(gym.Wrapper):
+        def render(self):
+            return int(self.unwrapped.s)
+
+    known = environment("FrozenLake-v1")
+    drawn = known._replace(make=lambda render_mode=None: Seen(known.make()))
+    for episode in recorded("FrozenLake-v1")[1]:
+        assert list(watch.frames(drawn, episode, "rgb_array")) == episode.observations.tolist()
+
+
 def test_an_environment_that_draws_nothing_says_so():
     class Plain(gym.Wrapper):
         metadata: ClassVar = {"render_modes": ["ansi"]}
