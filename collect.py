@@ -89,7 +89,7 @@ class Player:
 
 
 def collect(player, env_name, path, n, progress=lambda text, log: None):
-    """Plays those of the episodes 0..n-1 (their seeds) that the rollout file at `path` lacks of `n`, some at once.
+    """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.

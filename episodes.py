@@ -91,7 +91,7 @@ def record_of(episode):
 
 
 def write_rollouts(path, header, episodes):
-    """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the Path `path`."""
+    """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the file at `path`."""
     records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
     lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
     write_whole(Path(path), "".join(lines).encode())
@@ -113,7 +113,7 @@ def recorded_environment(path):
 
 
 def read_rollouts(path, env_name, env):
-    """Reads the Path `path`; returns (header, list of Episode), checked against the gymnasium.Env `env` and its name.
+    """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
 
     Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
     """
@@ -152,14 +152,14 @@ def episode_of(record, env):
         wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
         states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
     said = replies if isinstance(replies, list) else []
-    texts = [text for reply in said for text in (reply if isinstance(reply, list) and reply else [reply])]
+    kinds = [set(map(type, reply)) if isinstance(reply, list) else {type(reply)} for reply in said]
     needs = {
         f"actions: not numbers from 0..{n_actions - 1}": T and are_numbers(actions, T, (int,), 0, n_actions - 1),
         f"rewards: not {T} finite numbers": are_numbers(rewards, T),
         f"observations: not {T + 1} {wanted}": states,
         "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
         "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,
-        f"replies: not {T} texts": replies is None or (len(said) == T and all(type(text) is str for text in texts)),
+        f"replies: not {T} texts": replies is None or kinds == [{str}] * T,
         "seed: not a whole number from 0 on": seed is None or (type(seed) is int and seed >= 0),
     }
     for problem, met in needs.items():

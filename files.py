@@ -28,7 +28,7 @@ def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
     path = path.resolve()  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path)
+    draft = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with errors_of(path):
             with draft.open("wb") as file:
@@ -38,10 +38,6 @@ def write_whole(path, data):
             os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def draft_of(path):
-    return path.with_name(f".{uuid.uuid4().hex}.part")
 
 
 @contextmanager

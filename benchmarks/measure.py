@@ -1,6 +1,6 @@
 """What the description of an environment needs, measured on random play: `python benchmarks/measure.py MODULE:NAME`.
 
-Put any numbers into the description first, for vectors a low and a high for each of theirs; this prints better ones.
+Put any numbers into the description first, low and high as long as a vector observation; this prints better ones.
 The range of each number of an observation is the space's own where that is finite, else that of all but one in a
 hundred. reward_scale is 0.2 / mean |reward of a step|, at most 1.
 """
