@@ -206,8 +206,7 @@ def warn_of_random_play(environment, episodes):
     replies = [[reply] if isinstance(reply, str) else reply for each in episodes for reply in each.replies or ()]
     unclear = [votes for votes in replies if all(parse_action(vote, environment.actions) is None for vote in votes)]
     if len(unclear) > len(replies) / 2:
-        (reply, *_), cure = unclear[-1], ""
-        if reply.endswith(CUT_OFF):
-            cure = "; it is cut off: give more --max-tokens, and another --rollouts"
+        reply = unclear[-1][0]
+        cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
         said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}; random ones stand in"
         print(terminal.printable(f"warning: {said}{cure}"), file=sys.stderr)

@@ -275,7 +275,7 @@ def parse_action(reply, actions):
     led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
-    another = rf"(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # of which the reply says no more
+    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # of which the reply says no more
     said_why = rf"[.,;:!–—-](?!\s*{another})|[<(](?!\W*{one}\W*[)>]|[^)>\n]*[)>]\W*{another})|because\b|since\b"
     end = rf"{CLOSED}(?:$|(?={said_why}))"
     for action, word in enumerate(words):

@@ -115,7 +115,7 @@ def recorded_environment(path):
 def read_rollouts(path, env_name, env):
     """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
 
-    Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be opened.
+    Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be read.
     """
     lines, found, number = lines_of(path), [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)

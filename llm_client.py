@@ -108,6 +108,8 @@ class ChatClient:
         """The names of the models that the server offers, as far as it says."""
         try:
             return [self._shown(model["id"]) for model in parse_json(self._send("GET", "/models")[1])["data"]]
+        except ServerError:  # of the URL, which is none
+            raise
         except (UnusableAnswer, ValueError, KeyError, TypeError):
             return []
 

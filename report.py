@@ -3,6 +3,7 @@
 import io
 import signal
 import sys
+from collections import defaultdict
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -21,15 +22,17 @@ DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 def group(results, methods):
     """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each.
-    Its name is the method, then the model and the folder unless they are the usual ones, of `online`'s folder."""
-    usual = next((run for run in results if run["method"] == "online"), results[0])["folder"]
-    models = {run["env"]: run["model"] for run in reversed(results) if run["folder"] == usual and run["model"]}
-    chosen = (run for run in results if run["method"] in methods)
+    Its name is the method, then the model and the folder unless they are the usual ones of its environment: those of
+    `online`'s folder, or else of the first."""
+    usual = {r["env"]: r["folder"] for r in sorted(reversed(results), key=lambda r: r["method"] == "online")}
+    models = {r["env"]: r["model"] for r in reversed(results) if r["folder"] == usual[r["env"]] and r["model"]}
+    chosen = [run for run in results if run["method"] in methods]
+    chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
     found, rows, lengths = {}, {}, {}
-    for run in sorted(chosen, key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual, r["seed"])):
+    for run in chosen:
         env, name, model, folder = (run[field] for field in ("env", "method", "model", "folder"))
         name += f", {model}" if model not in (None, models.get(env)) else ""
-        name += f", {folder}" if folder != usual else ""
+        name += f", {folder}" if folder != usual[env] else ""
         found.setdefault((env, name), []).append(run)
     for (env, name), runs in found.items():
         for (s, then), (t, now) in pairwise((run["seed"], run["config"]) for run in runs):
@@ -51,7 +54,7 @@ def interval(samples):
 
 
 def ratio(theirs, its):
-    """Their regret over its own, as text: "" without a regret of theirs, or where one is unknown, nan."""
+    """Their regret over its own, as text: "" if they have none, or one is nan, unknown."""
     if not theirs > 0 or np.isnan(its):
         return ""
     return "no regret left" if its < 0.05 else f"{theirs / its:,.{2 if theirs < 10 * its else 0}f}"
@@ -72,9 +75,7 @@ def table(rows):
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
         taught, n = row["llm_episodes"], len(regret)
-        for start in (0, min(taught or n, n)):
-            its, theirs = regret[start:].sum(), baseline[: n - start].sum()  # or nan
-            cells.append(ratio(theirs, its))
+        cells += [ratio(baseline[: n - start].sum(), regret[start:].sum()) for start in (0, min(taught or n, n))]
         cells.append(f"{returns[:, -30:].mean():,.2f}" if n >= 30 + taught else "")
         yield line(cells)
 
@@ -94,10 +95,10 @@ def brief(rows):
                 each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
                 low, high = interval(each)
                 cell = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
-                regrets[name] = each.mean() if known else np.nan
+                regrets[name] = each.mean()
             cells.append(cell)
         first = env if known else f"{env} (reward)"
-        yield line([first, *cells, ratio(regrets["online"], regrets["loro-plus"])])
+        yield line([first, *cells, ratio(regrets["online"], regrets["loro-plus"]) if known else ""])
 
 
 def draw(rows, first=None):
@@ -120,15 +121,17 @@ def draw(rows, first=None):
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
             if taught and llms.setdefault(model, name) == name:
-                panel.axhline(row["returns"][:, :taught].mean(), c=styles[model][0], ls=":", label=f"{model}'s mean")
-                panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes")
+                mean, colour = row["returns"][:, :taught].mean(), styles[model][0]
+                panel.axhline(mean, color=colour, ls=":", zorder=1, label=f"{model}'s mean")
+                panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
         if row["best_return"] is not None:
             span.append(row["best_return"])
-            panel.axhline(row["best_return"], color="black", linewidth=0.8, label="best attainable")
+            panel.axhline(row["best_return"], color="black", lw=0.8, zorder=1, label="best attainable mean")
         margin = 0.05 * np.ptp(span) or 1
         panel.set(xlim=(0.5, returns.shape[1] + 0.5), ylim=(min(span) - margin, max(span) + margin))
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
-    figure.legend(legend.values(), legend, loc="outside lower center", ncols=across, frameon=False, fontsize="small")
+    labels = sorted(legend, key=lambda label: label not in names)  # the rows first
+    figure.legend([legend[label] for label in labels], labels, loc="outside lower center", ncols=across, frameon=False, fontsize="small")
     return figure
 
 
@@ -155,6 +158,8 @@ def main():
     packed = terminal.writable(".gz")
     parser.add_argument("--pack", type=packed, metavar="FILE.gz", help="put all results into one file, read like them")
     options = parser.parse_args()
+    if options.first and not options.figure:
+        raise ValueError("--first cuts the figure, not the table; give --figure as well")
     results = [result for place in options.places for result in files.read_results(place)]
     known = list(dict.fromkeys(result["method"] for result in results))
     if not set(options.methods or known) <= set(known):
@@ -166,9 +171,11 @@ def main():
     print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
         save(rows, options.figure, lambda rows: draw(rows, options.first))
-    every = {seed for row in rows.values() for seed in row["seeds"]}
+    seeds = defaultdict(set)
+    for (env, _), row in rows.items():
+        seeds[env].update(row["seeds"])
     for (env, name), row in rows.items():
-        if lacking := ", ".join(map(str, sorted(every - set(row["seeds"])))):
+        if lacking := ", ".join(map(str, sorted(seeds[env].difference(row["seeds"])))):
             print(terminal.printable(f"report.py: {env} {name} has no seed {lacking}"), file=sys.stderr)
 
 

@@ -299,7 +299,7 @@ def test_every_action_round_trips_through_a_reply(name):
     ("I pick 2", 2), ("Option 2", 2), ("I would pick option 2.", 2), ("Action number 2", 2), ("0\nThe action is 2.", 2),
     ("My choice: 2", 2), ("Decision: **2**", 2), ('{"move": 2}', 2), ("My choice is right.", 2),
     ("Action number: 2", 2), ("2\nMy decision: towards the goal.", 2), ("2\nThe point of this move: it is safe.", 2),
-    ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
+    ("Action: 2, no holes there", 2), ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -318,6 +318,7 @@ def test_what_a_model_means(reply, action):
     "0 = left\n1 = down\n2 = right\n3 = up", "0: left\n1: down", "0 left\n1 down", "0\n1\n2\n3",
     "2) down", "1) Go left\n2) Go up", "1\nThe answer is 2 or 3.", "1\nThe action is 7.", "The action is safe.",
     "(1) left is a hole (2) right is safe", "Action: left, right, or up", "Action: left-right", "Action: right, up",
+    "Action: right, no, left", "Action: 2 - no, wait, 3", "2. Actually 3", "Action: right. Sorry, down.",
     "Action: right (left)", "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):

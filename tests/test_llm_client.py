@@ -324,9 +324,10 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])
 def test_what_is_no_url_is_refused(url):
-    with pytest.raises(ServerError) as error:
-        ChatClient(Asking(url, "small"), pauses=AT_ONCE).ask(HELLO)
-    assert "\n" not in str(error.value)
+    for request in (lambda client: client.ask(HELLO)), ChatClient.models:
+        with pytest.raises(ServerError, match="--base-url") as error:
+            request(ChatClient(Asking(url, "small"), pauses=AT_ONCE))
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["http://localhost:abc/v1", "http://a b/v1", "http://localhost:99999/v1", "http:///v1"])

@@ -193,6 +193,16 @@ def test_a_folder_an_environment_of_it_and_a_folder_above_it_can_be_named(study,
     assert show(".").out == whole
 
 
+def test_each_environment_is_compared_with_the_online_of_its_own_folder(study, tmp_path, show):
+    keep(tmp_path / "later", "online", 0, [1.0] * 40, "Run-v0")
+    keep(tmp_path / "later", "loro", 0, [2.0] * 40, "Run-v0")
+    keep(tmp_path / "later", "loro", 0, [3.0] * 40)
+    found = rows(show(tmp_path / "later", study))
+    assert set(found) == {("Run-v0", "online"), ("Run-v0", "loro"), *rows(show(study)), ("Walk-v0", "loro, later")}
+    assert found["Walk-v0", "loro"] == rows(show(study))["Walk-v0", "loro"]
+    assert found["Run-v0", "loro"][4] == "1.12"  # (40 x 9) / (40 x 8)
+
+
 def test_a_packed_study_gives_the_same_report(study, tmp_path, show):
     keep(tmp_path / "weak", "loro", 0, [0.0] * 40, model="N")
     first = show(study, tmp_path / "weak", "--pack", tmp_path / "packed" / "study.jsonl.gz")
@@ -214,6 +224,7 @@ def test_a_study_that_is_refused_is_not_packed_over_another(study, tmp_path, sho
 def test_seeds_that_some_rows_lack_are_named(study, show):
     keep(study, "mix", 1, [0.0] * 40)
     keep(study, "online", 7, [0.0] * 20 + [5.0] * 20)
+    keep(study, "online", 9, [0.0] * 40, env="Run-v0")  # another environment has seeds of its own
     assert sorted(show(study).err.splitlines()) == [
         "report.py: Walk-v0 loro has no seed 7",
         "report.py: Walk-v0 mix has no seed 0, 2, 7",
@@ -221,7 +232,7 @@ def test_seeds_that_some_rows_lack_are_named(study, show):
 
 
 def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(study, show):
-    keep(study, "loro", 0, [9.0] * 40, env="Run-v0")
+    keep(study, "loro", 1, [9.0] * 40, env="Run-v0")
     keep(study, "loro-plus", 0, [9.0] * 40, env="Run-v0", model="\x1b[2J a|b\n")
     done = show(study)
     assert done.out.replace("\n", "").isprintable() and done.err.replace("\n", "").isprintable()
@@ -301,12 +312,15 @@ def test_the_figure_shows_a_panel_an_environment_and_in_it_every_row(study):
     keep(study, "online", 0, [-1.0] * 40, best=0.0, env="Zero-v0")
     run, walk, zero = drawn(study).axes
     assert run.get_title() == "Run-v0" and list(lines(run)) == ["loro", "M's mean"]
-    assert walk.get_title() == "Walk-v0" and set(lines(walk)) == {"loro", "M's mean", "online", "best attainable"}
+    drew = {"loro", "M's mean", "online", "best attainable mean"}
+    assert walk.get_title() == "Walk-v0" and set(lines(walk)) == drew
     assert run.get_xlabel() == "evaluation" and run.get_ylabel() == "return"
     assert lines(run)["loro"].get_color() == lines(walk)["loro"].get_color()
-    assert set(lines(walk)["M's mean"].get_ydata()) == {8.0} and set(lines(walk)["best attainable"].get_ydata()) == {10}
-    assert list(lines(zero)) == ["online", "best attainable"] and not zero.patches
-    (span,) = [patch for patch in walk.patches if patch.get_label() == "the LLM's episodes"]
+    references = [lines(walk)[label] for label in ("M's mean", "best attainable mean")]
+    assert [set(line.get_ydata()) for line in references] == [{8.0}, {10.0}]
+    assert all(line.zorder < lines(walk)["loro"].zorder for line in references)  # they hide no row
+    assert list(lines(zero)) == ["online", "best attainable mean"] and not zero.patches
+    (span,) = [patch for patch in walk.patches if patch.get_label() == "the LLM's episodes (not online's)"]
     assert (span.get_x(), span.get_width()) == (0.5, 2.0)
 
 
@@ -319,6 +333,10 @@ def test_a_point_of_the_figure_is_the_mean_of_so_many_evaluations_that_there_are
     np.testing.assert_allclose(points[[0, 1, -1]], [[2, 3], [5, 6], [62, 62.5]])
     low, high = (side(panel.collections[0].get_paths()[0].vertices[:, 1]) for side in (min, max))
     assert (low, high) == (1.0, 64.5)  # two seeds: the interval is from the one to the other
+
+
+def test_to_cut_a_figure_that_is_not_drawn_is_refused(study, show):
+    assert refused(show(study, "--first", 3), "--first", "give --figure")
 
 
 def test_the_figure_can_show_the_first_evaluations_alone(tmp_path, show):
@@ -345,7 +363,7 @@ def test_a_bad_start_does_not_flatten_the_rest_and_nothing_else_is_cut_off(tmp_p
 def test_each_teacher_has_its_own_dotted_line(study, tmp_path):
     keep(tmp_path / "other", "loro", 0, [2.0, 4.0] + [9.0] * 38, model="N")
     keep(tmp_path / "free", "loro", 0, [6.0, 6.0] + [9.0] * 38, alpha=0)
-    means = {name: line for name, line in lines(drawn(tmp_path).axes[0]).items() if name.endswith("mean")}
+    means = {name: line for name, line in lines(drawn(tmp_path).axes[0]).items() if name.endswith("'s mean")}
     assert {name: line.get_ydata()[0] for name, line in means.items()} == {"M's mean": 8.0, "N's mean": 3.0}
     assert len({line.get_color() for line in means.values()}) == 2
     assert {line.get_linestyle() for line in means.values()} == {":"}
@@ -373,7 +391,7 @@ def test_the_legend_is_inside_the_figure_and_below_the_panels(tmp_path, panels):
     assert box.y1 <= min(panel.get_tightbbox().y0 for panel in figure.axes)
     assert min(panel.bbox.height / figure.dpi for panel in figure.axes) > 1.5
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert len(labels) == len(set(labels)) == 7 and f"loro-plus, {model}, {other}" in labels
+    assert len(labels) == len(set(labels)) == 7 and "online" in labels[:3] and f"loro-plus, {model}, {other}" in labels
 
 
 def test_dollars_are_drawn_and_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, show, monkeypatch):
