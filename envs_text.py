@@ -46,10 +46,10 @@ class Environment(NamedTuple):
 def check(environment, name):
     """Raises ValueError, saying what to change, where the parts of an Environment do not fit together."""
     try:
-        env = environment.make()
+        env, other = environment.make(), environment.make()
     except gym.error.Error as error:
         raise ValueError(f"{name}: {error}") from None
-    words, low, high, grid = environment.actions, environment.low, environment.high, environment.grid
+    words, low, high, grid = [*map(str, environment.actions)], environment.low, environment.high, environment.grid
     space, actions, budget = env.observation_space, env.action_space, environment.evaluations
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
     clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
@@ -57,13 +57,15 @@ def check(environment, name):
         wanted, fit = "Discrete from 0 on, with low and high None", space.start == 0 and low is high is None
     else:
         wanted = "a row of numbers, with a low and a high for each, the low below the high"
-        fit = np.shape(low) == np.shape(high) == space.shape
+        fit = np.shape(low) == np.shape(high) == space.shape and np.issubdtype(space.dtype, np.number)
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
     needs = {
         f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
+        "its make returns one and the same env each time; make a new one": env is not other,
+        f"of its words {environment.actions} one is no text": words == [*environment.actions],
         f"of its words {words} one is empty, or the number of another action": clear,
         f"of its words {words} two are the same": len({word.lower() for word in words}) == len(words),
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
@@ -234,7 +236,9 @@ def find_environment(name, reasoning=False):
     if own not in known:
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
         raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
-    environment = known[own](own)
+    environment = known[own](own) if callable(known[own]) else None
+    if not isinstance(environment, Environment):
+        raise ValueError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
     environment = environment._replace(**{k: np.array(x, float).tolist() for k, x in given.items() if x is not None})
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import are_numbers, checksum, parse_json, write_whole
+from files import LARGEST, are_numbers, checksum, parse_json, write_whole
 
 FORMAT = "loro-rollouts-1"
 
@@ -38,7 +38,9 @@ class Episode(NamedTuple):
 
 
 def play(env, policy, seed):
-    """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action."""
+    """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
+
+    Raises ValueError if an observation or a reward is no number that a file of episodes may hold."""
     observation, _ = env.reset(seed=seed)
     observations, actions, rewards, terminated, truncated = [np.copy(observation)], [], [], False, False
     while not (terminated or truncated):
@@ -49,6 +51,8 @@ def play(env, policy, seed):
         rewards.append(float(reward))
     dtype = env.observation_space.dtype
     steps = np.array(observations, dtype), np.array(actions), np.array(rewards)
+    if not all((abs(each) <= LARGEST).all() for each in steps):
+        raise ValueError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
@@ -60,7 +64,8 @@ def act(agent, epsilon, rng, observation):
 
 
 def evaluate(agent, envs):
-    """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side."""
+    """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises ValueError
+    if it is no finite number."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
@@ -70,6 +75,8 @@ def evaluate(agent, envs):
             total += float(reward)
             if terminated or truncated:
                 playing.remove(i)
+    if not np.isfinite(total):
+        raise ValueError("an evaluation earned what is no finite number; look at the environment's rewards")
     return total / len(envs)
 
 

@@ -152,7 +152,7 @@ class ChatClient:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
         except requests.exceptions.InvalidURL as error:
             raise ServerError(f"--base-url: {self._shown(error)}; give one such as http://localhost:11434/v1") from None
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs", 0) from None

@@ -151,7 +151,9 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
 
 def check(method, settings):
-    """Raises ValueError if the episodes that a run starts from leave no evaluation to the clone or the learner."""
+    """Raises ValueError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
+    if not method.data and (method.pretrain or method.clone or not method.fine_tune):
+        raise ValueError(f"{method} has no first episodes: such a method can but fine_tune")
     first = settings.llm_episodes if method.data and (method.clone or method.fine_tune) else 0
     if settings.evaluations <= first:
         raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
@@ -163,25 +165,21 @@ def main():
     settings = Settings(**{"evaluations": environment.evaluations, **given})
     source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
     made_of = environment.numbers() | {"code": files.code_checksum(run, source, agents, *episodes.PLAYING)}
-    plan, recorded, n, results = [], [], settings.llm_episodes, []
+    plan, recorded, results = [], [], []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings)
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
         known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
         if METHODS[name].data == "llm":
-            known |= {"model": asking.get("model"), "llm_episodes": n}
+            known |= {"model": asking.get("model"), "llm_episodes": settings.llm_episodes}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
     if taught := [known for known in plan if known["llm_episodes"]]:
-        model, recorded = collect.recorded(environment, options.env, options.rollouts, n, Asking(**asking))
+        model, recorded = collect.recorded(environment, options.env, options.rollouts, settings, Asking(**asking))
         checksum = files.checksum([episodes.record_of(each) for each in recorded])
         for known in taught:
             known |= {"model": model, "config": known["config"] | {"episodes": checksum}}
             files.kept_result(options.out, known, options.resume)  # now of these episodes
-        longest = max(len(each.actions) for each in recorded)
-        if longest > settings.steps_per_evaluation:
-            said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
-            print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
     for known in plan:
         method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)
         make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))

@@ -131,7 +131,8 @@ def draw(rows, first=None):
         panel.set(xlim=(0.5, returns.shape[1] + 0.5), ylim=(min(span) - margin, max(span) + margin))
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
     labels = sorted(legend, key=lambda label: label not in names)  # the rows first
-    figure.legend([legend[label] for label in labels], labels, loc="outside lower center", ncols=across, frameon=False, fontsize="small")
+    layout = {"loc": "outside lower center", "ncols": across, "frameon": False, "fontsize": "small"}
+    figure.legend([legend[label] for label in labels], labels, **layout)
     return figure
 
 

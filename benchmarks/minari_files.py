@@ -39,7 +39,10 @@ def to_minari(path, dataset_id):
     spaces = {"action_space": env.action_space, "observation_space": env.observation_space}
     about = {"algorithm_name": str(header.get("model")), "description": json.dumps(header), "data_format": "hdf5"}
     warnings.filterwarnings("ignore", module="minari")  # It misses the name and address of an author.
-    return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
+    try:
+        return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v0") from None
 
 
 def from_minari(dataset_id, path, env_name):

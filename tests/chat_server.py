@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from llm_client import PAUSES, Asking, ChatClient
 
-FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "an error")
+FAULTS = ("429", "500", "502", "503", "drop", "half", "not json", "no choices", "null", "empty", "a list", "an error",
+          "a chunk below 0")  # fmt: skip
 NEVER_ENDING = ("gone quiet", "a byte at a time", "chunk after chunk")  # until the client goes away
 AT_ONCE = (0,) * len(PAUSES)
 
@@ -70,6 +71,12 @@ class Handler(BaseHTTPRequestHandler):
         elif fault in NEVER_ENDING:
             self.close_connection = True
             self.never_end(fault)
+        elif fault == "a chunk below 0":
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"-5\r\n{}")
         elif fault == "half":
             self.close_connection = True
             self.send(200, json.dumps(good), missing=10)

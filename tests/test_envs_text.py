@@ -227,6 +227,9 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"grid": ("SFFFFHFHFFFHH", "FFG")}, "its grid is not a tuple of rows of one length"),
         (CART, {"actions": ("1", "0")}, "is empty, or the number of another action"),
         (CART, {"actions": ("left", " ")}, "is empty, or the number of another action"),
+        (CART, {"actions": (0, 1)}, r"of its words \(0, 1\) one is no text"),
+        (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, (4,), bool))}, "not a row of numbers"),
+        (CART, {"make": partial(lambda env: env, CART.make())}, "its make returns one and the same env each time"),
         (LAKE, {"actions": ("left", "down", "right", "Left")}, "of its words .* two are the same"),
         (LAKE, {"random_std": -1}, "its random_std is below 0"),
         (LAKE, {"describe": lambda s: None}, "it describes an observation as None, not in words"),
@@ -238,6 +241,13 @@ def described(monkeypatch, like, **changes):
 def test_a_description_whose_parts_do_not_fit_is_refused(monkeypatch, like, changes, problem):
     with pytest.raises(ValueError, match=f"Odd-v0: .*{problem}"):
         described(monkeypatch, like, **changes)
+
+
+@pytest.mark.parametrize("value", [LAKE, lambda name: None, lambda name: LAKE._asdict()])
+def test_what_describes_no_environment_is_refused(monkeypatch, value):
+    monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", value)
+    with pytest.raises(ValueError, match=r"Odd-v0: .* is not a function that returns an Environment"):
+        find_environment("Odd-v0")
 
 
 def test_numbers_may_be_numpys(monkeypatch):

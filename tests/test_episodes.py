@@ -406,3 +406,19 @@ def test_an_episode_that_ends_at_the_step_limit_is_left_as_it_is(tmp_path):
 
 def test_the_record_of_an_episode_leaves_out_what_is_unknown():
     assert set(episodes.record_of(play(Doubling(1), lambda observation: 0, None))) == set(EPISODE) - {"seed"}
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -2e12])
+def test_what_no_file_could_hold_is_not_played_on(wrong):
+    env = Doubling(3)
+    for change in (lambda s: s), (lambda s: s + wrong):
+        made = gym.wrappers.TransformObservation(env, change, gym.spaces.Box(-np.inf, np.inf, ()))
+        if change(0) == 0:
+            made = gym.wrappers.TransformReward(made, lambda r: r + wrong)
+        with pytest.raises(ValueError, match="seed 7: an observation or a reward is not finite, or above"):
+            play(made, lambda s: 0, 7)
+
+
+def test_an_evaluation_that_is_no_number_ends_the_run_at_once():
+    with pytest.raises(ValueError, match="no finite number; look at the environment's rewards"):
+        evaluate(table(201), [Doubling(1), gym.wrappers.TransformReward(Doubling(2), lambda r: np.nan)])

@@ -469,6 +469,13 @@ def test_methods_without_first_episodes_of_their_own_take_any_budget(name):
         short(TOY, name, evaluations=0)
 
 
+@pytest.mark.parametrize("row", [{"pretrain": True}, {"clone": True}, {"fine_tune": False}])
+def test_a_method_of_ones_own_has_episodes_if_it_is_to_learn_from_them(monkeypatch, row):
+    monkeypatch.setitem(loro.METHODS, "new", loro.Method(None, **row))
+    with pytest.raises(ValueError, match="has no first episodes"):
+        short(TOY, "new")
+
+
 def test_a_method_of_ones_own_cannot_misspell_whose_episodes_it_wants(monkeypatch):
     monkeypatch.setitem(loro.METHODS, "new", loro.Method("LLM", pretrain=True, keep=True))
     with pytest.raises(KeyError, match="LLM"):
@@ -762,7 +769,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: actions"),
         (["--env", "FrozenLake-v1", "--out", "file"], "file"),
         (["--env", "FrozenLake-v1", "--out", "/proc/nowhere"], "/proc/nowhere"),
-        (["--env", "FrozenLake-v1", "--buffer-size", 100], "a buffer_size of 100 has no room"),
+        (["--env", "FrozenLake-v1", "--buffer-size", 100], "give --buffer-size more than"),
     ],
 )
 def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, monkeypatch, command, arguments, problem):
@@ -776,8 +783,16 @@ def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, mon
 
 
 def test_who_learns_nothing_needs_no_room_to_keep_it(tmp_path, command):
-    command(*ONE[:2], "--method", "llm", "random", "--buffer-size", 1, "--out", tmp_path)
-    assert len(list(tmp_path.rglob("*.json"))) == 2
+    command(*ONE[:2], "--method", "random", "--buffer-size", 1, "--out", tmp_path)
+    assert short(TOY, "llm", buffer_size=1)[0]["returns"]
+
+
+def test_a_buffer_that_the_episodes_fill_is_refused_before_another_method_is_run(tmp_path, command):
+    many = "--method", "online", "loro", "--buffer-size"
+    with pytest.raises(ValueError, match="give --buffer-size more than 500"):
+        command(*QUICK, *many, 500, "--out", tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+    command(*QUICK, *many, 501, "--out", tmp_path)
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_path, command):

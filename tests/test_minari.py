@@ -56,6 +56,14 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
     same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
 
 
+@pytest.mark.parametrize("name", ["kept/claude-v0", "a b"])
+def test_a_dataset_that_is_there_or_cannot_be_is_refused(folder, name):
+    to_minari(recording("CliffWalking-v1"), "kept/claude-v0")
+    with pytest.raises(ValueError, match=f"{name}: .*; give a new name"):
+        to_minari(recording("CartPole-v1"), name)
+    from_minari("kept/claude-v0", folder / "back.jsonl", "CliffWalking-v1")
+
+
 def test_a_dataset_of_another_environment_is_refused(folder):
     to_minari(recording("CartPole-v1"), "kept/claude-v0")
     with pytest.raises(ValueError, match="observations"):
