@@ -42,7 +42,7 @@ def write_whole(path, data):
 
 @contextmanager
 def errors_of(path):
-    """Raises an OSError within as one of the file at `path`, not of its draft, nor of none as a full disk does."""
+    """Makes an OSError inside name the file at `path`: not its draft, or, where the disk is full, none."""
     try:
         yield
     except OSError as error:
@@ -96,7 +96,7 @@ def code_checksum(*parts):
 
 
 def tree_of(part):
-    """The syntax tree of a function, class or module; of what is but part of a line, a lambda, that of its module."""
+    """The syntax tree of a function, class or module; for a lambda, which is but part of a line, its module's."""
     try:
         return ast.parse(inspect.getsource(part))
     except (SyntaxError, TypeError):

@@ -50,8 +50,8 @@ def guard(main, name):
 
 
 def refused(error, loaded):
-    """Was it the system's, or raised by this project on purpose? Else, or if it went through a file that is neither a
-    library's nor one of those `loaded` at first, it is a fault, and who mends it needs the traceback."""
+    """Is `error` for the user: an OSError, or a ValueError that this project raised on purpose? All else is a fault, as
+    is what went through the user's own code (no library, nor `loaded` at first): its author needs the traceback."""
     frames = [(os.path.abspath(each.filename), each) for each in traceback.extract_tb(error.__traceback__)]
     libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     if any(path not in loaded and not path.startswith(libraries) and "<" not in path for path, _ in frames):

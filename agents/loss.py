@@ -11,8 +11,8 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
 
     At advantage_learning 0 this is Q-learning. Above, the target of an action falls by a share of its gap to the best,
     not below what doing it once more is worth: so small errors no longer decide which is best. Only the best action's
-    value is a return. (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, section 4, but the maximum is
-    each sample's.) Termination ends the bootstrap, truncation not."""
+    value is a return. (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, section 4, except that
+    the maximum is each sample's, not that of expectations.) Termination ends the bootstrap, truncation not."""
     rows, a = np.arange(len(q)), batch.actions
     discounts = np.float32(discount) * ~batch.terminated
     gap = q.max(1) - q[rows, a]

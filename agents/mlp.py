@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# Freed at once: so glibc goes on to reuse all smaller arrays (mallopt(3)). To fetch them anew would be slow.
+# To free one large block raises glibc's mmap threshold (mallopt(3)): smaller ones are then reused, not mapped anew.
 np.empty(30_000_000, np.uint8)
 
 

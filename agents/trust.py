@@ -11,9 +11,9 @@ class Judge:
 
         trust = 1 if lower_bound(teacher) > random_return and mean(learner) <= lower_bound(clone), else 0
 
-    teacher: the returns of the episodes that a run starts from. clone: these, and all of the clone's own, since it no
-    longer changes. learner, which gets better: the later half of a list that begins with `prior` times random_return;
-    then come its returns. random_return, random_std: the mean and the standard deviation of random play's returns."""
+    teacher: the returns of the episodes that a run starts from. clone: these, and all that the clone has earned since:
+    it no longer changes. learner, which gets better: the later half of [random_return] * prior + what it has earned.
+    random_return, random_std: the mean and the standard deviation of random play's returns."""
 
     def __init__(self, teacher_returns, random_return, random_std, prior):
         self.beats_random = bool(teacher_returns) and lower_bound(teacher_returns, random_std) > random_return
