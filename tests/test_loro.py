@@ -793,6 +793,8 @@ def test_a_buffer_that_the_episodes_fill_is_refused_before_another_method_is_run
         command(*QUICK, *many, 500, "--out", tmp_path)
     assert not list(tmp_path.rglob("*.json"))
     command(*QUICK, *many, 501, "--out", tmp_path)
+    with pytest.raises(ValueError, match="give --buffer-size more than 100"):  # the longest one
+        command(*QUICK, *many, 100, "--llm-episodes", 1, "--out", tmp_path)
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_path, command):

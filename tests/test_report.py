@@ -102,7 +102,8 @@ def test_after_episodes_that_fill_the_budget_there_is_nothing_to_compare():
 
 def test_the_brief_table_has_a_line_an_environment(study, show):
     keep(study, "loro-plus", 0, [9.5] * 40)
-    keep(study, "loro", 0, [1.0, 2.0], "Zero-v0", best=None)
+    for method, reward in {"loro": 1.0, "online": 2.0, "loro-plus": 3.0}.items():
+        keep(study, method, 0, [reward, 2 * reward], "Zero-v0", best=None)
     for method in "online", "loro-plus":
         keep(study, method, 0, [10.0 - (method == "online")] * 3, "Won-v0")
     done = show(study, "--brief", "--methods", "online", "loro", "loro-plus")
@@ -111,7 +112,7 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
         "| --- | ---: | ---: | ---: | ---: |",
         "| Walk-v0 | 300.0 (280.0 to 320.0) | 23.0 (4.0 to 42.0) | 20.0 | 15 |",
         "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
-        "| Zero-v0 (reward) |  | 3.0 |  |  |",
+        "| Zero-v0 (reward) | 6.0 | 3.0 | 9.0 |  |",
     ]
 
 
