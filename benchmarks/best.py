@@ -85,7 +85,9 @@ def main():
         "MountainCar-v0": ((-1.2, -0.07), (0.6, 0.07), [(-0.5 + 0.1 * x, 0) for x in even]),
         "Pendulum-v1": ((-np.pi, -8), (np.pi, 8), [(np.pi * x, v) for x in even[1::2] for v in even[::2]]),
     }
-    for name in sys.argv[1:] or ENVIRONMENTS:
+    parser = terminal.Parser(description="The best attainable mean return of each environment.")
+    parser.add_argument("envs", nargs="*", help="the environments; all of the project's")
+    for name in parser.parse_args().envs or ENVIRONMENTS:
         environment = find_environment(name)
         env = environment.make()
         if name in grids or hasattr(env.unwrapped, "P"):

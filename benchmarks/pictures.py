@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import terminal
 from agents import make_agent
 from agents.replay import ReplayBuffer
 from envs_text import find_environment
@@ -109,6 +110,11 @@ def trust():
     return figure
 
 
-if __name__ == "__main__":
+def main():
+    terminal.Parser(description="Draws the pictures of docs/walkthrough.md.").parse_args()
     for draw in lake, extrapolation, trust:
         draw().savefig(ROOT / "docs/pictures" / f"{draw.__name__}.png", dpi=90)
+
+
+if __name__ == "__main__":
+    terminal.guard(main, "pictures.py")

@@ -24,6 +24,7 @@ import numpy as np
 from chat_server import ChatServer
 
 import loro
+import terminal
 from agents import make_agent
 from agents.replay import ReplayBuffer
 from collect import Player, collect
@@ -119,7 +120,12 @@ def collection(delay=0.05):
     print(f"  the requests of the longest alone: {max(steps) * delay:.1f} s")
 
 
-if __name__ == "__main__":
+def main():
+    terminal.Parser(description="How fast it is, on one thread; some minutes.").parse_args()
     updates()
     loops()
     collection()
+
+
+if __name__ == "__main__":
+    terminal.guard(main, "speed.py")

@@ -22,6 +22,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import terminal
 from benchmarks.coverage import optimal_play
 from envs_text import Environment
 from episodes import act, play, write_rollouts
@@ -59,6 +60,7 @@ ENVIRONMENTS = {"FrozenLake8x8-v1": frozen_lake, "MountainCarContinuous-v0": mou
 
 
 def main():
+    terminal.Parser(description="Records ten episodes of the teacher of each of the two environments.").parse_args()
     lake, hill = (describe(name).make() for name, describe in ENVIRONMENTS.items())
     agent = SimpleNamespace(n_actions=lake.action_space.n, values=optimal_play(lake)[1].__getitem__)
     teachers = (
@@ -74,4 +76,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    terminal.guard(main, "untuned.py")

@@ -309,7 +309,8 @@ def test_every_action_round_trips_through_a_reply(name):
     ("I pick 2", 2), ("Option 2", 2), ("I would pick option 2.", 2), ("Action number 2", 2), ("0\nThe action is 2.", 2),
     ("My choice: 2", 2), ("Decision: **2**", 2), ('{"move": 2}', 2), ("My choice is right.", 2),
     ("Action number: 2", 2), ("2\nMy decision: towards the goal.", 2), ("2\nThe point of this move: it is safe.", 2),
-    ("Action: 2, no holes there", 2), ("Action: 2, no hole or cliff", 2), ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
+    ("Action: 2, no holes there", 2), ("Action: 2, no hole or cliff", 2),
+    ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action

@@ -9,9 +9,9 @@ from envs_text import find_environment
 from episodes import read_rollouts
 
 
-def test_the_recordings_are_what_the_command_makes(tmp_path, monkeypatch):
+def test_the_recordings_are_what_the_command_makes(tmp_path, monkeypatch, command):
     monkeypatch.setattr(untuned, "ROOT", tmp_path)
-    untuned.main()
+    command(program=untuned)
     for name in untuned.ENVIRONMENTS:
         path = f"study/untuned/{name}.jsonl"
         assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes()
