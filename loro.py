@@ -92,7 +92,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     check(method, settings)
     if method.data == "llm" and len(recorded) < settings.llm_episodes:
         raise ValueError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
-    learner_rng, data_rng, act_rng, draw_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
+    learner_rng, data_rng, act_rng, batch_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
@@ -114,10 +114,10 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
     # 2. Pretrain
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
-    failed = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return  # they tell nothing
+    failed = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return  # nothing to learn from
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
     for _ in range(settings.pretrain_updates if method.pretrain and not failed else 0):
-        learner.update(replay.sample(settings.batch_size, draw_rng))
+        learner.update(replay.sample(settings.batch_size, batch_rng))
     for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if failed or not method.keep:
@@ -140,7 +140,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
                 observation, episode_return, played = env.reset()[0], 0.0, played + 1
                 player = clone if judge.trust and played % settings.clone_every == 0 else learner
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
-                learner.update(replay.sample(settings.batch_size, draw_rng), step=step)
+                learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1
         progress(f"evaluation {evaluation} of {settings.evaluations}")
         trusted = clone if judge.trust or not method.fine_tune else learner
