@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import traceback
 from contextlib import suppress
+from io import BytesIO, TextIOWrapper
 from itertools import accumulate
 from pathlib import Path
 from unicodedata import east_asian_width
@@ -28,6 +29,7 @@ def guard(main, name):
     """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130, a fault its
     traceback and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None: closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
