@@ -8,7 +8,7 @@ The first command lets each of these kept policies play ten episodes, a share of
 study/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher in the results, where its mean return lies
 between random play (0) and the best attainable (1); in the grid worlds, what part of the optimal play its recording
 covers (coverage.py), if that is there; and its pupils' regret after its episodes over that of as many evaluations of
-`online`, from its first.
+`online`, from its first, with the standard error.
 """
 
 import sys
@@ -42,17 +42,26 @@ def record(policy):
         write_rollouts(TEACHERS / f"random-{share:g}" / f"{env_name}.jsonl", header, episodes)
 
 
+def ratio(its, theirs):
+    """The mean of `its` over that of `theirs`, numbers by seed, and its standard error, by seeds (Taylor's theorem)."""
+    found = its.mean() / theirs.mean()
+    return found, np.std(its - found * theirs, ddof=1) / len(its) ** 0.5 / theirs.mean()
+
+
 def compare(rows):
     """Of each teacher in the rows of `report.group` whose recording is there: (environment's name, teacher, is it
-    graded? its level, what part of the optimal play it covers if known, {method: its pupils' regret over `online`'s}).
+    graded? its level, what part of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to
+    `online`'s}). Raises ValueError if their seeds differ.
     """
     regrets = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
         if n and best is not None and (env, "online") in rows:
-            its, theirs = best - row["returns"][:, n:], best - rows[env, "online"]["returns"][:, :-n]
+            if (baseline := rows[env, "online"])["seeds"] != row["seeds"]:
+                raise ValueError(f"{env}, {name}: its seeds are not those of `online`; run both with the same")
+            its, theirs = best - row["returns"][:, n:], best - baseline["returns"][:, :-n]
             of = regrets.setdefault((env, row["model"], row["folder"]), {})
-            of[name.split(",")[0]] = its.mean() / theirs.mean()
+            of[name.split(",")[0]] = ratio(its.sum(1), theirs.sum(1))
     for (env, model, folder), of in regrets.items():
         environment, graded = find_environment(env), folder != "main"
         recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
@@ -69,7 +78,8 @@ def table(teachers):
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for env, model, _, level, covered, regrets in teachers:
         cells = [f"{covered:.2f}" if covered else ""]
-        cells += [f"{regrets[method]:.2f}" if method in regrets else "" for method in ("loro-plus", "loro")]
+        found = (regrets.get(method, ()) for method in ("loro-plus", "loro"))
+        cells += [" ± ".join(f"{number:.2f}" for number in each) for each in found]
         yield f"| {env} | {terminal.printable(model)} | {level:.2f} | {' | '.join(cells)} |"
 
 
@@ -85,10 +95,10 @@ def draw(teachers):
         panel = figure.add_subplot(down, across, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
         panel.axhline(1, color="black", linewidth=0.8, label="online")
         for method, colour, mark, dashes in zip(("loro-plus", "loro"), report.COLOURS, "o^", ("-", "--")):
-            found = [(*each[2:4], each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
+            found = [(*each[2:4], *each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
             for graded, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
-                points = np.array(sorted(point[1:] for point in found if point[0] == graded)).reshape(-1, 2)
-                panel.plot(*points.T, marker=mark, color=colour, **style)
+                points = np.array(sorted(point[1:] for point in found if point[0] == graded)).reshape(-1, 3)
+                panel.errorbar(*points.T, marker=mark, color=colour, elinewidth=0.8, **style)
         panel.set(xlim=(-0.1, 1.1), ylim=(0, None))
     figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure

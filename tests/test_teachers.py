@@ -38,9 +38,27 @@ def test_the_table_holds_what_pupils_lose_over_what_online_does(recorded, comman
     env, teacher, level, covered, *ratios = (cell.strip() for cell in row.strip("|").split("|"))
     assert (env, teacher) == (LAKE, "online-0, 100% at random")
     assert -0.1 < float(level) < 0.3 and 0 < float(covered) <= 1
-    returns = {name: read(recorded, name) for name in ("main/online", "random-1/loro-plus", "random-1/loro")}
-    online = 4 * 0.744 - returns.pop("main/online")[:, :4].sum(1).mean()
-    assert ratios == [f"{(4 * 0.744 - each[:, 10:].sum(1).mean()) / online:.2f}" for each in returns.values()]
+    online = 4 * 0.744 - read(recorded, "main/online")[:, :4].sum(1)
+    for cell, method in zip(ratios, ("loro-plus", "loro"), strict=True):
+        regret = 4 * 0.744 - read(recorded, f"random-1/{method}")[:, 10:].sum(1)
+        found, error = map(float, cell.split(" ± "))
+        assert found == pytest.approx(regret.mean() / online.mean(), abs=0.005)
+        assert error == pytest.approx(teachers.ratio(regret, online)[1], abs=0.005)
+
+
+def test_a_ratios_standard_error_is_how_far_it_scatters():
+    rng = np.random.default_rng(0)
+    theirs = rng.normal(10, 2, (4000, 20))
+    its = 0.3 * theirs + rng.normal(2, 1, theirs.shape)
+    found, errors = zip(*map(teachers.ratio, its, theirs))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.01) and np.std(found) == pytest.approx(np.mean(errors), rel=0.1)
+    assert teachers.ratio(theirs[0], theirs[0]) == (1.0, 0.0)
+
+
+def test_pupils_of_other_seeds_are_not_compared(recorded, command):
+    command(*QUICK, "--method", "loro", "--out", "study/alone", "--seed", 5)
+    with pytest.raises(ValueError, match="its seeds are not those of `online`"):
+        command("study", program=teachers)
 
 
 def test_without_online_there_is_nothing_to_compare_with(recorded, command):
