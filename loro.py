@@ -48,6 +48,7 @@ METHODS = {
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
     "own-data": Method("own", pretrain=True, keep=True),  # loro on the learner's own first episodes
+    "clone-first": Method("llm", clone=True),  # online behind a clone: loro-plus without the LLM in the learner
     "clone": Method("llm", clone=True, fine_tune=False),  # the clone alone: it imitates the LLM, and learns no more
     "llm": Method("llm", fine_tune=False),  # the LLM's mean return
     "random": Method("random", fine_tune=False),  # a random policy's mean return

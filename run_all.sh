@@ -13,7 +13,7 @@ set -euo pipefail
 CDPATH= cd "$(dirname "$0")"
 
 environments="FrozenLake-v1 CliffWalking-v1 CartPole-v1 MountainCar-v0 Pendulum-v1 RepresentedPong-v0"
-methods="online loro loro-plus forget mix random-data own-data clone llm random"
+methods="online loro loro-plus forget mix random-data own-data clone-first clone llm random"
 seeds=${SEEDS:-100 119} out=${OUT:-results/study} budget=
 if [[ -n ${QUICK:-} ]]; then
     methods="online loro loro-plus" seeds=${SEEDS:-100 100} out=${OUT:-results/quick} budget="--evaluations 25"

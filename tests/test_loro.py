@@ -80,6 +80,13 @@ def test_without_trust_loro_plus_is_loro_number_for_number(world):
     np.testing.assert_array_equal(parameters(agent), parameters(also))
 
 
+@pytest.mark.parametrize("world", [OUTDONE, OUTDONE_TOY, HOPELESS], ids=["lake", "toy", "hopeless"])
+def test_without_trust_clone_first_is_online_after_the_episodes_number_for_number(world):
+    (found, agent), (other, also) = (short(world, name) for name in ("online", "clone-first"))
+    assert other["returns"][10:] == found["returns"] and set(other["trust"]) == {0.0}
+    np.testing.assert_array_equal(parameters(agent), parameters(also))
+
+
 @pytest.mark.parametrize("world", [HOPELESS, (LEVEL_TOY, BEATEN[1]), (LEVEL_CART, CART[1])])
 def test_where_the_llms_episodes_are_all_as_bad_loro_plus_is_online_after_them_number_for_number(world):
     (found, agent), (other, also) = (short(world, name) for name in ("online", "loro-plus"))
@@ -113,7 +120,7 @@ def test_every_environment_of_a_run_is_seeded_differently():
 def test_every_method_has_as_many_evaluations(name):
     found, _ = short(LAKE, name, evaluations=13)
     assert len(found["returns"]) == 13 and all(type(x) is float for x in found["returns"])
-    if name == "loro-plus":
+    if name in ("loro-plus", "clone-first"):
         assert len(found["trust"]) == 13 and all(type(x) is float for x in found["trust"])
     else:
         assert found["trust"] is None
