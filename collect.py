@@ -165,8 +165,7 @@ def recorded(environment, env_name, path, settings, asking):
     """(model, episodes) of the LLM, from which a run with these `settings` starts; prints what there is and its cost.
 
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
-    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. Raises ValueError if they are too
-    few, or may leave no room in the replay buffer.
+    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. ValueError if they are too few.
     """
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
@@ -179,14 +178,12 @@ def recorded(environment, env_name, path, settings, asking):
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
-    lengths = sorted(len(episode.actions) for episode in episodes)
-    if (steps := sum(lengths[-n:])) >= settings.buffer_size:
-        raise ValueError(f"the LLM's episodes may fill the replay buffer; give --buffer-size more than {steps}")
     mean, who = np.mean([episode.total for episode in episodes]), f"{len(episodes)} episodes by {header.get('model')}"
     print(terminal.printable(f"{env_name}: {who}, mean return {mean:.2f} ({os.path.relpath(path)})"))
     warn_of_random_play(environment, episodes)
-    if lengths[-1] > settings.steps_per_evaluation:
-        said = f"an episode of {lengths[-1]} steps counts as one evaluation; give --steps-per-evaluation {lengths[-1]}"
+    longest = max(len(episode.actions) for episode in episodes)
+    if longest > settings.steps_per_evaluation:
+        said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
         print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
     return header.get("model"), episodes
 

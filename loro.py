@@ -70,7 +70,7 @@ class Settings(NamedTuple):
     early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one
     early_steps: int = 3000  # how many steps those are
     batch_size: int = 64  # transitions in a batch
-    buffer_size: int = 100_000  # transitions in the replay buffer
+    buffer_size: int = 100_000  # transitions of the run's own in the replay buffer; the first episodes stay beside them
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
     advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end

@@ -16,27 +16,26 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """At most `capacity` transitions: first `n_first` that stay, such as the LLM's, then the newest of the run's own.
+    """First `n_first` transitions that stay, such as the LLM's; then the newest of the run's own, at most `capacity`.
 
-    first: those that stay, tuples (s, a, r, s', terminated). Raises ValueError if they leave no room for others."""
+    first: those that stay, tuples (s, a, r, s', terminated)."""
 
     def __init__(self, capacity, observation_space, first=()):
-        observations, next_observations = np.zeros((2, capacity, *observation_space.shape), observation_space.dtype)
-        actions, rewards, terminated = (np.zeros(capacity, dtype) for dtype in (np.int64, np.float32, bool))
-        self.columns = Batch(observations, actions, rewards, next_observations, terminated)
         first = list(first)
         self.capacity, self.n_first, self.added = capacity, len(first), 0
-        if self.n_first >= capacity:
-            raise ValueError(f"a buffer_size of {capacity} has no room after {self.n_first} transitions; give more")
+        rows, space = self.n_first + capacity, observation_space
+        observations, next_observations = np.zeros((2, rows, *space.shape), space.dtype)
+        actions, rewards, terminated = (np.zeros(rows, dtype) for dtype in (np.int64, np.float32, bool))
+        self.columns = Batch(observations, actions, rewards, next_observations, terminated)
         for column, values in zip(self.columns, zip(*first)):
             column[: self.n_first] = values
 
     def __len__(self):
-        return min(self.n_first + self.added, self.capacity)
+        return self.n_first + min(self.added, self.capacity)
 
     def add(self, observation, action, reward, next_observation, terminated):
         """Adds a transition of the run's own, in place of the oldest of these if need be."""
-        row = self.n_first + self.added % (self.capacity - self.n_first)
+        row = self.n_first + self.added % self.capacity
         for column, value in zip(self.columns, (observation, action, reward, next_observation, terminated)):
             column[row] = value
         self.added += 1
