@@ -15,7 +15,7 @@ import numpy as np
 import terminal
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
-from files import check_writable, file_name
+from files import UserError, check_writable, file_name
 from llm_client import CUT_OFF, ChatClient, ServerError
 
 RECORDED = Path(__file__).parent / "rollouts"
@@ -92,7 +92,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
-    the file's (header, episodes). Raises ServerError if the server fails, ValueError if the file was made otherwise.
+    the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise.
     """
     asking, environment, client, begun = player.asking, player.environment, player.client, time.perf_counter()
     made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
@@ -106,9 +106,9 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         unlike = [name for name in made_with if header.get(name) != made_with[name]]
         if unlike or any(episode.seed is None for episode in episodes):
             made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
-            raise ValueError(f"{path} holds episodes {made}; give --rollouts another file")
+            raise UserError(f"{path} holds episodes {made}; give --rollouts another file")
         if any(not isinstance(header.get(cost, 0), int | float) for cost in COSTS):
-            raise ValueError(f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
+            raise UserError(f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
         return header, {episode.seed: episode for episode in episodes}
 
     def spent():
@@ -165,19 +165,19 @@ def recorded(environment, env_name, path, settings, asking):
     """(model, episodes) of the LLM, from which a run with these `settings` starts; prints what there is and its cost.
 
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
-    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. ValueError if they are too few.
+    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few.
     """
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
         path = path or RECORDED / file_name(f"{env_name}.jsonl")
         if not path.is_file():
-            raise ValueError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+            raise UserError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
-        raise ValueError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
+        raise UserError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), f"{len(episodes)} episodes by {header.get('model')}"
     print(terminal.printable(f"{env_name}: {who}, mean return {mean:.2f} ({os.path.relpath(path)})"))
     warn_of_random_play(environment, episodes)
@@ -192,9 +192,9 @@ def watched(player, env_name, path, n):
     """`collect`, for a person who watches."""
     client, asking = player.client, player.asking
     if asking.votes > 1 and client.repeatable:
-        raise ValueError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
+        raise UserError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
     if not asking.model:
-        raise ValueError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
+        raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except ServerError as error:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from files import UserError
 from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
@@ -44,11 +45,11 @@ class Environment(NamedTuple):
 
 
 def check(environment, name):
-    """Raises ValueError, saying what to change, where the parts of an Environment do not fit together."""
+    """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
     try:
         env, other = environment.make(), environment.make()
     except gym.error.Error as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     words, low, high, grid = [*map(str, environment.actions)], environment.low, environment.high, environment.grid
     space, actions, budget = env.observation_space, env.action_space, environment.evaluations
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
@@ -80,9 +81,9 @@ def check(environment, name):
     }
     for problem, met in needs.items():
         if not met:
-            raise ValueError(f"{name}: {problem}")
+            raise UserError(f"{name}: {problem}")
     if not isinstance(sentence := environment.describe(env.reset(seed=0)[0]), str):
-        raise ValueError(f"{name}: it describes an observation as {sentence!r}, not in words")
+        raise UserError(f"{name}: it describes an observation as {sentence!r}, not in words")
 
 
 def frozen_lake(name):
@@ -209,19 +210,19 @@ ENVIRONMENTS = {
 
 
 def own_environments(module):
-    """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises ValueError without them."""
+    """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises UserError without them."""
     if not all(map(str.isidentifier, module.split("."))):
-        raise ValueError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
+        raise UserError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
     sys.path.insert(0, os.getcwd())
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
-        raise ValueError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
+        raise UserError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
     finally:
         sys.path.remove(os.getcwd())
         sys.path.append(os.getcwd())  # for what it imports later
     if not isinstance(getattr(found, "ENVIRONMENTS", None), dict):
-        raise ValueError(f"{module!r} is no module with ENVIRONMENTS, a dict")
+        raise UserError(f"{module!r} is no module with ENVIRONMENTS, a dict")
     return found.ENVIRONMENTS
 
 
@@ -229,16 +230,16 @@ def find_environment(name, reasoning=False):
     """The `Environment` called `name`; its rules ask for an action alone, or for reasoning first.
 
     MODULE:NAME is the NAME of a module's own ENVIRONMENTS.
-    Raises ValueError, saying what there is, if it has no description.
+    Raises UserError, saying what there is, if it has no description.
     """
     module, colon, own = name.rpartition(":")
     known = own_environments(module) if colon else ENVIRONMENTS
     if own not in known:
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
-        raise ValueError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
+        raise UserError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
     environment = known[own](own) if callable(known[own]) else None
     if not isinstance(environment, Environment):
-        raise ValueError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")
+        raise UserError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
     environment = environment._replace(**{k: np.array(x, float).tolist() for k, x in given.items() if x is not None})
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():

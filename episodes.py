@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, are_numbers, checksum, parse_json, write_whole
+from files import LARGEST, UserError, are_numbers, checksum, parse_json, write_whole
 
 FORMAT = "loro-rollouts-1"
 
@@ -40,7 +40,7 @@ class Episode(NamedTuple):
 def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
-    Raises ValueError if an observation or a reward is no number that a file of episodes may hold."""
+    Raises UserError if an observation or a reward is no number that a file of episodes may hold."""
     observation, _ = env.reset(seed=seed)
     observations, actions, rewards, terminated, truncated = [np.copy(observation)], [], [], False, False
     while not (terminated or truncated):
@@ -52,7 +52,7 @@ def play(env, policy, seed):
     dtype = env.observation_space.dtype
     steps = np.array(observations, dtype), np.array(actions), np.array(rewards)
     if not all((abs(each) <= LARGEST).all() for each in steps):
-        raise ValueError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
+        raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
@@ -64,7 +64,7 @@ def act(agent, epsilon, rng, observation):
 
 
 def evaluate(agent, envs):
-    """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises ValueError
+    """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
     if it is no finite number."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
@@ -76,7 +76,7 @@ def evaluate(agent, envs):
             if terminated or truncated:
                 playing.remove(i)
     if not np.isfinite(total):
-        raise ValueError("an evaluation earned what is no finite number; look at the environment's rewards")
+        raise UserError("an evaluation earned what is no finite number; look at the environment's rewards")
     return total / len(envs)
 
 
@@ -106,23 +106,23 @@ def write_rollouts(path, header, episodes):
 
 def lines_of(path):
     if not Path(path).is_file():
-        raise ValueError(f"there is no file {path} of recorded episodes")
+        raise UserError(f"there is no file {path} of recorded episodes")
     return Path(path).read_bytes().rstrip().splitlines()
 
 
 def recorded_environment(path):
-    """The name of the environment of the rollout file at the Path `path`. Raises ValueError if it names none."""
+    """The name of the environment of the rollout file at the Path `path`. Raises UserError if it names none."""
     header = b"".join(lines_of(path)[:1])
     try:
         return str(parse_json(header)["env"])
     except (ValueError, KeyError):
-        raise ValueError(f"{path} line 1: names no environment; it is no rollout file") from None
+        raise UserError(f"{path} line 1: names no environment; it is no rollout file") from None
 
 
 def read_rollouts(path, env_name, env):
     """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
 
-    Raises ValueError, naming file and line, for anything that is not such a file, and OSError if it cannot be read.
+    Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read.
     """
     lines, found, number = lines_of(path), [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
@@ -130,22 +130,22 @@ def read_rollouts(path, env_name, env):
         for number, line in enumerate(lines, 1):
             record = parse_json(line)
             if checked and record.pop("crc32", None) != checksum(record):
-                raise ValueError("damaged: its fields do not agree with its crc32")
+                raise UserError("damaged: its fields do not agree with its crc32")
             what = f"{record.get('format')} of {record.get('env')}"
             if number == 1 and (what != wanted or not isinstance(record.get("model"), str | None)):
-                raise ValueError(f"{what}, not {wanted} by a model with a name; give another file")
+                raise UserError(f"{what}, not {wanted} by a model with a name; give another file")
             found.append(record if number == 1 else episode_of(record, env))
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
-            raise ValueError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
+            raise UserError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
     except ValueError as error:
-        raise ValueError(f"{path} line {number}: {error}") from None
+        raise UserError(f"{path} line {number}: {error}") from None
     return found[0], found[1:]
 
 
 def episode_of(record, env):
     """The Episode in a JSON object, cut at the step limit that the gymnasium.Env `env` sets for all.
 
-    Raises ValueError, saying what is wrong, if it holds none.
+    Raises UserError, saying what is wrong, if it holds none.
     """
     seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
@@ -171,7 +171,7 @@ def episode_of(record, env):
     }
     for problem, met in needs.items():
         if not met:
-            raise ValueError(problem)
+            raise UserError(problem)
     if len(actions) > limit:
         terminated, truncated, replies = False, True, replies and replies[:limit]
     states = np.array(observations[: limit + 1], space.dtype)

@@ -24,6 +24,10 @@ FIELDS = {"env": (str,), "method": (str,), "seed": (int,), "config": (dict,), "r
 FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (int, float, type(None))}
 
 
+class UserError(ValueError):
+    """What was given cannot be used. The message is one line that says what to do."""
+
+
 def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
     path = path.resolve()  # a link to a file stays one
@@ -63,14 +67,14 @@ def check_writable(path):
 
 
 def parse_json(text):
-    """The JSON object in `text` (bytes in UTF-8). Raises ValueError, in a line, if it holds none."""
+    """The JSON object in `text` (bytes in UTF-8). Raises UserError, in a line, if it holds none."""
     try:
         found = json.loads(text.decode("utf-8"))
         json.dumps(found, allow_nan=False)
     except (ValueError, RecursionError):
-        raise ValueError("not JSON in UTF-8, of finite numbers") from None
+        raise UserError("not JSON in UTF-8, of finite numbers") from None
     if not isinstance(found, dict):
-        raise ValueError("not a JSON object")
+        raise UserError("not a JSON object")
     return found
 
 
@@ -124,20 +128,20 @@ def kept_result(folder, known, resume):
     """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there.
 
     known: what is known of it: env, method, seed, config, model if there is one, and more of what `result` keeps.
-    Raises ValueError if what is there was made otherwise, OSError if a new one could not be written.
+    Raises UserError if what is there was made otherwise, OSError if a new one could not be written.
     """
     path = result_path(folder, known["env"], known["method"], known["seed"])
     if not (resume and path.exists()):
         return check_writable(path)
     found = read_result(path.read_bytes(), path)
-    both = found, json.loads(json.dumps(known))
     names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
-    then, now = (each["config"] | {name: each[name] for name in names} for each in both)
+    wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
+    then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
     if "episodes" not in now:  # they are not there yet
         then.pop("episodes", None)
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
     if unlike:
-        raise ValueError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
+        raise UserError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
     return found
 
 
@@ -146,7 +150,7 @@ def result(folder, known, resume, make):
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
     () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. What the
-    agent has learnt is kept beside it, in a .npz file. Raises ValueError if what is there was made otherwise.
+    agent has learnt is kept beside it, in a .npz file. Raises UserError if what is there was made otherwise.
     """
     if found := kept_result(folder, known, resume):
         return found, None
@@ -154,7 +158,7 @@ def result(folder, known, resume, make):
     made, agent = make()
     if not (np.isfinite(made["returns"]).all() and np.isfinite(agent.learnt).all()):
         what = "{env} {method} seed {seed} earned or learnt what is no finite number".format(**known)
-        raise ValueError(f"{what}; look at its rewards and observations, or lower the learning rate")
+        raise UserError(f"{what}; look at its rewards and observations, or lower the learning rate")
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
@@ -172,7 +176,7 @@ def result(folder, known, resume, make):
 def read_policy(path):
     """(about, learnt) of a policy that `result` kept: what was known of its run, and the learner's array.
 
-    Raises ValueError if the file is none or is damaged, OSError if it cannot be opened.
+    Raises UserError if the file is none or is damaged, OSError if it cannot be opened.
     """
     with path.open("rb") as file:
         try:
@@ -182,29 +186,29 @@ def read_policy(path):
                 return about, learnt
         except Exception:  # of a dozen kinds, by what of the archive is damaged
             pass
-    raise ValueError(f"{path} is not a whole policy; run that seed again")
+    raise UserError(f"{path} is not a whole policy; run that seed again")
 
 
 def read_result(text, where):
-    """The result, a dict, in `text`, JSON as `result` writes it. Raises ValueError, naming `where`, if it is none."""
+    """The result, a dict, in `text`, JSON as `result` writes it. Raises UserError, naming `where`, if it is none."""
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
         if not wrong:
-            n, returns, trust = found["config"].get("evaluations"), found["returns"], found.get("trust")
-            lists = {"returns": returns, "trust": returns if trust is None else trust}
-            wrong = [f"{name}, one for each evaluation" for name in lists if not (n and are_numbers(lists[name], n))]
+            n = found["config"].get("evaluations")
+            lists = ["returns"] if found.get("trust") is None else ["returns", "trust"]
+            wrong = [f"{name}, one for each evaluation" for name in lists if not (n and are_numbers(found[name], n))]
         if wrong:
-            raise ValueError(f"missing or wrong: {', '.join(wrong)}")
+            raise UserError(f"missing or wrong: {', '.join(wrong)}")
     except ValueError as error:
-        raise ValueError(f"{where} is not a whole result ({error}); move it away and run that seed again") from None
+        raise UserError(f"{where} is not a whole result ({error}); move it away and run that seed again") from None
     return found
 
 
 def read_results(place):
     """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file.
 
-    Each holds its `folder`. Raises ValueError for what is no result, or lies under another's name.
+    Each holds its `folder`. Raises UserError for what is no result, or lies under another's name.
     """
     place = Path(place)
     if place.is_dir():
@@ -212,17 +216,17 @@ def read_results(place):
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
             if path != result_path(path.parent.parent, each["env"], each["method"], each["seed"]):
-                raise ValueError(f"{path} holds another run than its name says; move it away")
+                raise UserError(f"{path} holds another run than its name says; move it away")
     elif place.is_file():
         try:
             lines = gzip.decompress(place.read_bytes()).splitlines()
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{place} is not a packed study, or a damaged one: {error}") from None
+            raise UserError(f"{place} is not a packed study, or a damaged one: {error}") from None
         found = [{"folder": place.name, **read_result(line, f"{place}, line {i}")} for i, line in enumerate(lines, 1)]
     else:
-        raise ValueError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
+        raise UserError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
     if not found:
-        raise ValueError(f"{place} holds no results")
+        raise UserError(f"{place} holds no results")
     return found
 
 

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from files import parse_json
+from files import UserError, parse_json
 
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
@@ -35,7 +35,7 @@ class Asking(NamedTuple):
     concurrency: int = 10  # episodes at once
 
 
-class ServerError(ValueError):
+class ServerError(UserError):
     """The server cannot or will not answer. The message is one line that says what to do."""
 
 

@@ -89,10 +89,10 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
     Returns (result, agent): the agent trusted in the end, and a dict of "returns", a float an evaluation; "trust",
     likewise, or None if there is no choice; "updates", a count; "clone": is that agent the clone? progress is told of
-    each evaluation. Raises ValueError if too few episodes are recorded, or as `check` does."""
+    each evaluation. Raises UserError if too few episodes are recorded, or as `check` does."""
     check(method, settings)
     if method.data == "llm" and len(recorded) < settings.llm_episodes:
-        raise ValueError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
+        raise files.UserError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
     learner_rng, data_rng, act_rng, batch_rng, env_rng, clone_rng = np.random.default_rng(seed).spawn(6)
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
@@ -104,7 +104,8 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     if method.data == "llm":
         data = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
     else:
-        policy = partial(episodes.act, learner, {"random": 1, "own": settings.epsilon, None: 0}[method.data], data_rng)
+        epsilon = settings.epsilon if method.data == "own" else 1.0
+        policy = partial(episodes.act, learner, epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     returns = [episode.total for episode in data]
@@ -152,12 +153,12 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
 
 def check(method, settings):
-    """Raises ValueError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
+    """Raises UserError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
     if not method.data and (method.pretrain or method.clone or not method.fine_tune):
-        raise ValueError(f"{method} has no first episodes: such a method can but fine_tune")
+        raise files.UserError(f"{method} has no first episodes: such a method can but fine_tune")
     first = settings.llm_episodes if method.data and (method.clone or method.fine_tune) else 0
     if settings.evaluations <= first:
-        raise ValueError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
+        raise files.UserError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
 
 
 def main():

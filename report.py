@@ -14,6 +14,7 @@ import numpy as np
 
 import files
 import terminal
+from files import UserError
 
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
@@ -24,7 +25,8 @@ def group(results, methods):
     """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each.
     Its name is the method, then the model and the folder unless they are the usual ones of its environment: those of
     `online`'s folder, or else of the first."""
-    usual = {r["env"]: r["folder"] for r in sorted(reversed(results), key=lambda r: r["method"] == "online")}
+    firsts = {r["env"]: r["folder"] for r in reversed(results)}
+    usual = firsts | {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
     models = {r["env"]: r["model"] for r in reversed(results) if r["folder"] == usual[r["env"]] and r["model"]}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
@@ -39,10 +41,10 @@ def group(results, methods):
             unlike = ", ".join(key for key in {**then, **now} if then.get(key) != now.get(key))
             if unlike or s == t:
                 what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
-                raise ValueError(f"{what}; give each run once, and unlike runs in folders of unlike names")
+                raise UserError(f"{what}; give each run once, and unlike runs in folders of unlike names")
         returns = np.array([run["returns"] for run in runs], float)
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
-            raise ValueError(f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows")
+            raise UserError(f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows")
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns}
     return rows
 
@@ -57,7 +59,9 @@ def ratio(theirs, its):
     """Their regret over its own, as text: "" if they have none, or one is nan, unknown."""
     if not theirs > 0 or np.isnan(its):
         return ""
-    return "no regret left" if its < 0.05 else f"{theirs / its:,.{2 if theirs < 10 * its else 0}f}"
+    if its < 0.05:
+        return "no regret left"
+    return f"{theirs / its:,.2f}" if theirs < 10 * its else f"{theirs / its:,.0f}"
 
 
 def line(cells):
@@ -68,15 +72,16 @@ def table(rows):
     """The lines of a Markdown table. Regret: what the mean lacks of the best; after LLM: without the LLM's episodes."""
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
     for (env, name), row in rows.items():
-        returns, best = row["returns"], np.array(row["best_return"], float)  # nan if it is unknown
+        returns, taught, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan
         online = rows.get((env, "online"), {"returns": np.full_like(returns, np.nan)})["returns"]
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
-        taught, n = row["llm_episodes"], len(regret)
-        cells += [ratio(baseline[: n - start].sum(), regret[start:].sum()) for start in (0, min(taught or n, n))]
-        cells.append(f"{returns[:, -30:].mean():,.2f}" if n >= 30 + taught else "")
+        after_llm = regret[taught:]
+        cells.append(ratio(baseline.sum(), regret.sum()))
+        cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if taught else "")
+        cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
         yield line(cells)
 
 
@@ -160,11 +165,11 @@ def main():
     parser.add_argument("--pack", type=packed, metavar="FILE.gz", help="put all results into one file, read like them")
     options = parser.parse_args()
     if options.first and not options.figure:
-        raise ValueError("--first cuts the figure, not the table; give --figure as well")
+        raise UserError("--first cuts the figure, not the table; give --figure as well")
     results = [result for place in options.places for result in files.read_results(place)]
     known = list(dict.fromkeys(result["method"] for result in results))
     if not set(options.methods or known) <= set(known):
-        raise ValueError(f"--methods: there are results of {', '.join(known)} alone")
+        raise UserError(f"--methods: there are results of {', '.join(known)} alone")
     rows = group(results, options.methods or known)
     if options.pack:
         files.pack(results, options.pack)

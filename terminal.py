@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import sys
-import sysconfig
 import traceback
 from contextlib import suppress
 from io import BytesIO, TextIOWrapper
@@ -17,7 +16,7 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
-from files import check_writable, parse_json
+from files import UserError, check_writable, parse_json
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -26,41 +25,27 @@ MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
-    """Runs `main`; what it refuses becomes one line on stderr and exit code 2, Ctrl-C one line and 130, a fault its
-    traceback and 1."""
+    """Runs `main`. A UserError or OSError becomes one line on stderr and exit code 2, Ctrl-C one line and 130; all else
+    is a fault: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None: closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
-    loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
         main()
         return sys.stdout.flush()
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
-    except Exception as error:
-        if not refused(error, loaded):
-            code, problem = 1, traceback.format_exc()
-        elif isinstance(error, BrokenPipeError):
-            os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
-        else:
-            code, problem = 2, printable(error)
+    except BrokenPipeError:
+        os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
+    except (UserError, OSError) as error:
+        code, problem = 2, printable(error)
+    except Exception:
+        code, problem = 1, traceback.format_exc()
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     with suppress(OSError):  # nobody may read it any more
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
-
-
-def refused(error, loaded):
-    """Is `error` for the user: an OSError, or a ValueError that this project raised on purpose? All else is a fault, as
-    is what went through the user's own code (no library, nor `loaded` at first): its author needs the traceback."""
-    frames = [(os.path.abspath(each.filename), each) for each in traceback.extract_tb(error.__traceback__)]
-    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    if any(path not in loaded and not path.startswith(libraries) and "<" not in path for path, _ in frames):
-        return False
-    path, place = frames[-1]
-    here = path.startswith(os.path.dirname(os.path.abspath(__file__))) and not path.startswith(libraries)
-    return isinstance(error, OSError) or (isinstance(error, ValueError) and here and place.line.startswith("raise "))
 
 
 def printable(text):
@@ -80,10 +65,10 @@ def status(*texts, log=False):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises ValueError where argparse would print its usage and exit."""
+    """Raises UserError where argparse would print its usage and exit."""
 
     def error(self, message):
-        raise ValueError(f"{message}; see --help")
+        raise UserError(f"{message}; see --help")
 
 
 def number(kind, least, most=1_000_000):
@@ -147,7 +132,7 @@ def comments(fields):
 def parse(methods, settings, asking, arguments=None):
     """What the command line says: options, a Namespace, and dicts for the NamedTuples `settings` and `asking`.
 
-    The comment beside a row of `methods` is its help. Raises ValueError for what makes no sense.
+    The comment beside a row of `methods` is its help. Raises UserError for what makes no sense.
     """
     parser = Parser(
         prog="loro.py",
@@ -174,9 +159,9 @@ def parse(methods, settings, asking, arguments=None):
         options.setdefault("max_tokens", 2048)
     groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
     if groups[1] and not {"model", "base_url"} & groups[1].keys():
-        raise ValueError("there is no server to ask; give --base-url and --model, or leave out the options for one")
+        raise UserError("there is no server to ask; give --base-url and --model, or leave out the options for one")
     if groups[1] and not any(methods[name].data == "llm" for name in options["method"]):
-        raise ValueError(f"{', '.join(options['method'])} asks no server; leave out the options for one")
+        raise UserError(f"{', '.join(options['method'])} asks no server; leave out the options for one")
     return argparse.Namespace(**options), *groups
 
 

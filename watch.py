@@ -24,6 +24,7 @@ import terminal
 from agents import DQN, QTable, make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
+from files import UserError
 
 EXTRAS = "pillow pygame"
 
@@ -33,7 +34,7 @@ def load_agent(path):
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
-    agent.clone, the logits of how sure it is that the LLM would do them. Raises ValueError; OSError if it cannot be
+    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError; OSError if it cannot be
     read.
     """
     about, learnt = files.read_policy(Path(path))
@@ -52,7 +53,7 @@ def load_agent(path):
         agent.learnt[:], agent.clone = learnt, about.get("clone")
         return str(about["env"]), agent
     except (KeyError, AttributeError, TypeError, ValueError):
-        raise ValueError(f"{path} is not a whole policy; run that seed again") from None
+        raise UserError(f"{path} is not a whole policy; run that seed again") from None
 
 
 def steps(environment, episode, agent):
@@ -77,13 +78,13 @@ def frames(environment, episode, render_mode):
     """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None for a window.
     """
     if episode.seed is None:
-        raise ValueError("an episode without its seed cannot be played again")
+        raise UserError("an episode without its seed cannot be played again")
     if render_mode not in environment.make().metadata.get("render_modes", ()):
-        raise ValueError("no pictures: this environment draws none")
+        raise UserError("no pictures: this environment draws none")
     try:
         env = environment.make(render_mode=render_mode)
     except TypeError as error:
-        raise ValueError(f"no pictures: its make must hand options such as render_mode to gym.make ({error})") from None
+        raise UserError(f"no pictures: its make must hand options such as render_mode to gym.make ({error})") from None
     try:
         env.reset(seed=episode.seed)
         yield env.render()
@@ -92,7 +93,7 @@ def frames(environment, episode, render_mode):
             yield env.render()
         env.close()
     except gym.error.DependencyNotInstalled:
-        raise ValueError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
+        raise UserError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
 
 
 def gif(pictures):
@@ -100,7 +101,7 @@ def gif(pictures):
     try:
         from PIL import Image  # here, since all else does without it
     except ImportError:
-        raise ValueError(f"no pictures, for want of Pillow; pip install {EXTRAS}") from None
+        raise UserError(f"no pictures, for want of Pillow; pip install {EXTRAS}") from None
     first, *rest = [Image.fromarray(each).quantize(64) for each in pictures]
     first.save(data := io.BytesIO(), "GIF", save_all=True, append_images=rest, duration=50, loop=0)
     return data.getvalue()
@@ -119,13 +120,13 @@ def main():
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
     if options.file.suffix == ".json":
-        raise ValueError(f"{options.file} is a result; its policy is {options.file.with_suffix('.npz')}, if it has one")
+        raise UserError(f"{options.file} is a result; its policy is {options.file.with_suffix('.npz')}, if it has one")
     chosen, recorded = options.episode or 0, options.file.suffix != ".npz"
     name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
     if options.env not in (None, name):
-        raise ValueError(f"{options.file} is of {name!r}, not of {options.env!r}; leave out --env, or give its own")
+        raise UserError(f"{options.file} is of {name!r}, not of {options.env!r}; leave out --env, or give its own")
     if name not in ENVIRONMENTS and name != options.env:
-        raise ValueError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
+        raise UserError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
     if recorded:
         header, shown = read_rollouts(options.file, name, environment.make())
@@ -134,11 +135,11 @@ def main():
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
         fitting = make_agent(env, environment.low, environment.high, 1.0, agent.settings, np.random.default_rng())
         if fitting.learnt.shape != agent.learnt.shape:
-            raise ValueError(f"{options.file} is of other observations or actions than {name} has now; run it again")
+            raise UserError(f"{options.file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
         rules, by = environment.rules, options.file
     if chosen >= len(shown):
-        raise ValueError(f"{options.file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
+        raise UserError(f"{options.file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
     if options.episode is None:
         lines = [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
     else:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from envs_text import find_environment
 from episodes import Episode, episode_of, read_rollouts, record_of, recorded_environment, write_rollouts
-from files import check_writable
+from files import UserError, check_writable
 
 
 def to_minari(path, dataset_id):
@@ -42,7 +42,7 @@ def to_minari(path, dataset_id):
     try:
         return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v0") from None
+        raise UserError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v0") from None
 
 
 def from_minari(dataset_id, path, env_name):
@@ -68,14 +68,14 @@ def main():
     parser.add_argument("--env", help="whose episodes the dataset holds")
     options = parser.parse_args()
     if not (find_spec("minari") and find_spec("h5py")):
-        raise ValueError("it needs Minari; pip install 'minari[hdf5]'")
+        raise UserError("it needs Minari; pip install 'minari[hdf5]'")
     if options.source.endswith(".jsonl"):
         to_minari(Path(options.source), options.target)
     elif options.target.endswith(".jsonl") and options.env:
         check_writable(Path(options.target))
         from_minari(options.source, Path(options.target), options.env)
     else:
-        raise ValueError("give a .jsonl file and a dataset, or a dataset, a .jsonl file and --env")
+        raise UserError("give a .jsonl file and a dataset, or a dataset, a .jsonl file and --env")
 
 
 if __name__ == "__main__":

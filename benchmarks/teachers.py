@@ -25,7 +25,7 @@ import terminal
 from benchmarks.coverage import coverage
 from envs_text import find_environment
 from episodes import act, play, read_rollouts, write_rollouts
-from files import read_results
+from files import UserError, read_results
 from watch import load_agent
 
 SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
@@ -51,14 +51,14 @@ def ratio(its, theirs):
 def compare(rows):
     """Of each teacher in the rows of `report.group` whose recording is there: (environment's name, teacher, is it
     graded? its level, what part of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to
-    `online`'s}). Raises ValueError if their seeds differ.
+    `online`'s}). Raises UserError if their seeds differ.
     """
     regrets = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
         if n and best is not None and (env, "online") in rows:
             if (baseline := rows[env, "online"])["seeds"] != row["seeds"]:
-                raise ValueError(f"{env}, {name}: its seeds are not those of `online`; run both with the same")
+                raise UserError(f"{env}, {name}: its seeds are not those of `online`; run both with the same")
             its, theirs = best - row["returns"][:, n:], best - baseline["returns"][:, :-n]
             of = regrets.setdefault((env, row["model"], row["folder"]), {})
             of[name.split(",")[0]] = ratio(its.sum(1), theirs.sum(1))

@@ -22,6 +22,7 @@ import collect
 from collect import Player
 from envs_text import find_environment, parse_action
 from episodes import play, read_rollouts, write_rollouts
+from files import UserError
 from llm_client import Asking, ServerError
 
 CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
@@ -504,7 +505,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_p
 
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "kept.jsonl")
-    with ChatServer() as server, pytest.raises(ValueError, match="there is no file"):
+    with ChatServer() as server, pytest.raises(UserError, match="there is no file"):
         collected(player(server), tmp_path)
 
 
@@ -525,7 +526,7 @@ def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike)
         header, episodes = collected(player(server), tmp_path, 1)
         write_rollouts(tmp_path / "kept.jsonl", header | changes, episodes)
         asked = len(server.asked)
-        with pytest.raises(ValueError, match=rf"kept\.jsonl.* {unlike}.*give (--rollouts )?another"):
+        with pytest.raises(UserError, match=rf"kept\.jsonl.* {unlike}.*give (--rollouts )?another"):
             collected(player(server), tmp_path, 2)
         assert len(server.asked) == asked
 
@@ -534,7 +535,7 @@ def test_a_cost_that_is_no_number_is_refused_before_more_is_paid(tmp_path):
     with ChatServer(path_along_the_cliff) as server:
         header, episodes = collected(player(server), tmp_path, 1)
         write_rollouts(tmp_path / "kept.jsonl", header | {"requests": "many"}, episodes)
-        with pytest.raises(ValueError, match=r"kept\.jsonl line 1: one of requests, .* is no number"):
+        with pytest.raises(UserError, match=r"kept\.jsonl line 1: one of requests, .* is no number"):
             collected(player(server), tmp_path, 2)
         assert len(server.asked) == STEPS
 
@@ -543,7 +544,7 @@ def test_a_file_without_seeds_cannot_be_gone_on_with(tmp_path):
     with ChatServer(path_along_the_cliff) as server:
         header, episodes = collected(player(server), tmp_path, 2)
         write_rollouts(tmp_path / "kept.jsonl", header, [episode._replace(seed=None) for episode in episodes])
-        with pytest.raises(ValueError, match="without seeds"):
+        with pytest.raises(UserError, match="without seeds"):
             collected(player(server), tmp_path, 3)
 
 
@@ -572,7 +573,7 @@ def test_the_command_line_collects_once_and_hides_the_key(folder, command, monke
         assert requests == STEPS and set(server.keys) == {f"Bearer {KEY}"}
         again = command(*ask)
         assert len(server.asked) == requests and "10 episodes by small" in again.out and " requests" not in again.out
-        with pytest.raises(ValueError, match="another temperature"):
+        with pytest.raises(UserError, match="another temperature"):
             command(*ask, "--temperature", 1)
     written = [path.read_text() for path in folder.rglob("*") if path.is_file()]
     assert len(written) == 2 and KEY not in "".join([*first, *again, *written])
@@ -588,7 +589,7 @@ def test_a_run_that_cannot_be_kept_is_refused_before_anything_is_asked(folder, c
 
 def test_a_budget_that_is_too_small_is_refused_before_anything_is_asked(folder, command):
     with ChatServer() as server:
-        with pytest.raises(ValueError, match="leaves none"):
+        with pytest.raises(UserError, match="leaves none"):
             command(*ONE, "--method", "loro", "--evaluations", 3, "--base-url", server.url, "--model", "small")
         assert not server.asked
 
@@ -599,7 +600,7 @@ def test_a_result_that_was_made_otherwise_is_refused_before_anything_is_asked(fo
         command(*ask)
         asked = len(server.asked)
         for more in (["--discount", "0.9"], ["--evaluations", "50"]):
-            with pytest.raises(ValueError, match="made with"):
+            with pytest.raises(UserError, match="made with"):
                 command(*ask, *more, "--rollouts", "another.jsonl", "--resume")
         assert len(server.asked) == asked and not (folder / "another.jsonl").exists()
 
@@ -607,7 +608,7 @@ def test_a_result_that_was_made_otherwise_is_refused_before_anything_is_asked(fo
 def test_a_result_of_another_model_is_refused_before_this_one_is_asked(folder, command):
     with ChatServer(path_along_the_cliff) as server:
         command(*ONE)
-        with pytest.raises(ValueError, match=r"made with .*model Claude, not small"):
+        with pytest.raises(UserError, match=r"made with .*model Claude, not small"):
             command(*ONE, "--base-url", server.url, "--model", "small", "--resume")
         assert not server.asked
 
@@ -617,7 +618,7 @@ def test_another_ten_episodes_make_another_result(folder, command):
         ask = [*ONE, "--base-url", server.url, "--model", "small"]
         command(*ask)
         server.reply = lambda messages: "0"
-        with pytest.raises(ValueError, match="made with episodes"):
+        with pytest.raises(UserError, match="made with episodes"):
             command(*ask, "--rollouts", "another.jsonl", "--resume")
 
 
@@ -628,7 +629,7 @@ def test_what_a_model_wants_beside_is_kept(folder, command):
         assert server.asked[0]["reasoning_effort"] == "low" and server.asked[0]["max_tokens"] == 64
         header = json.loads((folder / "rollouts/CliffWalking-v1-small.jsonl").read_text().splitlines()[0])
         assert header["extra"] == {"reasoning_effort": "low"} and header["request"]["reasoning_effort"] == "low"
-        with pytest.raises(ValueError, match="another extra"):
+        with pytest.raises(UserError, match="another extra"):
             command(*ask)
 
 
@@ -653,7 +654,7 @@ def test_the_environment_names_the_server(folder, command, monkeypatch):
 
 
 def test_without_a_model_the_server_is_asked_for_its_models(folder, command):
-    with ChatServer() as server, pytest.raises(ValueError, match="give --model one of: small, large"):
+    with ChatServer() as server, pytest.raises(UserError, match="give --model one of: small, large"):
         command(*ONE, "--base-url", server.url)
 
 
@@ -671,7 +672,7 @@ def test_a_whole_file_needs_no_server(folder, command):
 
 @pytest.mark.parametrize("wanted", [[], ["--temperature", 1, "--extra", '{"temperature": 0}']])
 def test_votes_need_a_temperature(folder, command, wanted):
-    with pytest.raises(ValueError, match="--temperature above 0"):
+    with pytest.raises(UserError, match="--temperature above 0"):
         command(*ONE, "--base-url", "http://127.0.0.1:1/v1", "--model", "small", "--votes", 3, *wanted)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import envs_text
 from envs_text import find_environment, parse_action
 from episodes import play, read_rollouts
+from files import UserError
 
 VECTORS = [name for name in SHIPPED if environment(name).low]
 GRIDS = [name for name in SHIPPED if environment(name).grid]
@@ -161,10 +162,10 @@ def test_pendulums_actions_are_torques():
 
 
 def test_an_unknown_environment_is_named_with_the_choice(monkeypatch):
-    with pytest.raises(ValueError, match=r"'Nonsense-v0' is not an environment.*FrozenLake-v1, CliffWalking-v1"):
+    with pytest.raises(UserError, match=r"'Nonsense-v0' is not an environment.*FrozenLake-v1, CliffWalking-v1"):
         find_environment("Nonsense-v0")
     monkeypatch.delitem(envs_text.ENVIRONMENTS, "CartPole-v1")
-    with pytest.raises(ValueError, match=r"'CartPole-v1' has no description.*FrozenLake-v1, CliffWalking-v1"):
+    with pytest.raises(UserError, match=r"'CartPole-v1' has no description.*FrozenLake-v1, CliffWalking-v1"):
         find_environment("CartPole-v1")
 
 
@@ -239,14 +240,14 @@ def described(monkeypatch, like, **changes):
     ],
 )
 def test_a_description_whose_parts_do_not_fit_is_refused(monkeypatch, like, changes, problem):
-    with pytest.raises(ValueError, match=f"Odd-v0: .*{problem}"):
+    with pytest.raises(UserError, match=f"Odd-v0: .*{problem}"):
         described(monkeypatch, like, **changes)
 
 
 @pytest.mark.parametrize("value", [LAKE, lambda name: None, lambda name: LAKE._asdict()])
 def test_what_describes_no_environment_is_refused(monkeypatch, value):
     monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", value)
-    with pytest.raises(ValueError, match=r"Odd-v0: .* is not a function that returns an Environment"):
+    with pytest.raises(UserError, match=r"Odd-v0: .* is not a function that returns an Environment"):
         find_environment("Odd-v0")
 
 

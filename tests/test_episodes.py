@@ -16,6 +16,7 @@ import loro
 from agents.tabular import QTable
 from envs_text import parse_action
 from episodes import Episode, episode_of, evaluate, play, read_rollouts, transitions, write_rollouts
+from files import UserError
 
 LAKE, CART = gym.make("FrozenLake-v1"), gym.make("CartPole-v1", max_episode_steps=200)
 MEAN_RETURNS = dict(zip(SHIPPED, [0.7, -13, 200, -114.7, -132.3, 0.1]))
@@ -265,14 +266,14 @@ def test_a_line_that_does_not_agree_with_its_checksum_is_refused(tmp_path):
     lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
     for damaged in (lines[3].replace(b"0.0, 0.0", b"0.0, 1.0", 1), lines[3].replace(b"crc32", b"crc3", 1)):
         path.write_bytes(b"\n".join([*lines[:3], damaged, *lines[4:]]))
-        with pytest.raises(ValueError, match=r"file\.jsonl line 4: damaged"):
+        with pytest.raises(UserError, match=r"file\.jsonl line 4: damaged"):
             read_lake(path)
 
 
 def test_an_episode_that_was_taken_out_is_missed(tmp_path):
     lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
     path.write_bytes(b"\n".join([*lines[:3], *lines[4:]]))
-    with pytest.raises(ValueError, match=r"too early, after 9 episodes"):
+    with pytest.raises(UserError, match=r"too early, after 9 episodes"):
         read_lake(path)
 
 
@@ -311,14 +312,14 @@ def test_an_episode_that_was_taken_out_is_missed(tmp_path):
 )
 def test_a_wrong_episode_is_refused_with_file_and_line(tmp_path, changes, problem):
     path = write_lines(tmp_path / "file.jsonl", HEADER, EPISODE, EPISODE | changes)
-    with pytest.raises(ValueError, match=rf"file\.jsonl line 3: .*{problem}"):
+    with pytest.raises(UserError, match=rf"file\.jsonl line 3: .*{problem}"):
         read_lake(path)
 
 
 @pytest.mark.parametrize("field", ["observations", "actions", "rewards", "terminated", "truncated"])
 def test_an_episode_needs_each_of_its_fields(tmp_path, field):
     lacking = {name: value for name, value in EPISODE.items() if name != field}
-    with pytest.raises(ValueError, match=rf"line 2: .*{field}"):
+    with pytest.raises(UserError, match=rf"line 2: .*{field}"):
         read_lake(write_lines(tmp_path / "file.jsonl", HEADER, lacking))
 
 
@@ -327,7 +328,7 @@ def test_a_vector_has_as_many_finite_numbers_as_its_environment_says(tmp_path, o
     episode = EPISODE | {"observations": observations, "actions": [0, 1]}
     path = write_lines(tmp_path / "file.jsonl", HEADER | {"env": "CartPole-v1"}, episode)
     path.write_text(path.read_text().replace("Infinity", "1e999"))
-    with pytest.raises(ValueError, match=r"line 2: .*(observations|finite)"):
+    with pytest.raises(UserError, match=r"line 2: .*(observations|finite)"):
         read_rollouts(path, "CartPole-v1", CART)
 
 
@@ -336,7 +337,7 @@ def test_whole_numbers_stay_what_they_are(pixel):
     env = gym.wrappers.TransformObservation(CART, lambda s: s, gym.spaces.Box(0, 255, (1,), np.uint8))
     good, bad = ({**EPISODE, "actions": [0, 1], "observations": [[0], [255], [x]]} for x in (7, pixel))
     assert episode_of(good, env).observations.dtype == np.uint8
-    with pytest.raises(ValueError, match=r"not 3 lists of 1 finite numbers \(uint8\)"):
+    with pytest.raises(UserError, match=r"not 3 lists of 1 finite numbers \(uint8\)"):
         episode_of(bad, env)
 
 
@@ -369,13 +370,13 @@ HEAD = json.dumps(HEADER).encode()
 def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):
     path = tmp_path / "file.jsonl"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"file\.jsonl .*{problem}"):
+    with pytest.raises(UserError, match=rf"file\.jsonl .*{problem}"):
         read_lake(path)
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with pytest.raises(ValueError, match=rf"there is no file {tmp_path / name}"):
+    with pytest.raises(UserError, match=rf"there is no file {tmp_path / name}"):
         read_lake(tmp_path / name)
 
 
@@ -415,10 +416,10 @@ def test_what_no_file_could_hold_is_not_played_on(wrong):
         made = gym.wrappers.TransformObservation(env, change, gym.spaces.Box(-np.inf, np.inf, ()))
         if change(0) == 0:
             made = gym.wrappers.TransformReward(made, lambda r: r + wrong)
-        with pytest.raises(ValueError, match="seed 7: an observation or a reward is not finite, or above"):
+        with pytest.raises(UserError, match="seed 7: an observation or a reward is not finite, or above"):
             play(made, lambda s: 0, 7)
 
 
 def test_an_evaluation_that_is_no_number_ends_the_run_at_once():
-    with pytest.raises(ValueError, match="no finite number; look at the environment's rewards"):
+    with pytest.raises(UserError, match="no finite number; look at the environment's rewards"):
         evaluate(table(201), [Doubling(1), gym.wrappers.TransformReward(Doubling(2), lambda r: np.nan)])

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import files
+from files import UserError
 
 HOUR = 3600
 
@@ -153,7 +154,7 @@ def test_an_object_is_read():
     ],
 )
 def test_anything_else_is_refused_in_a_line(text, problem):
-    with pytest.raises(ValueError, match=problem) as refused:
+    with pytest.raises(UserError, match=problem) as refused:
         files.parse_json(text)
     assert "\n" not in str(refused.value)
 
@@ -329,7 +330,7 @@ def test_a_policy_does_not_outlive_its_run(tmp_path):
 def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
     keep(tmp_path)
     before = where(tmp_path).read_bytes()
-    with pytest.raises(ValueError, match=r"Walk-v0 loro seed 3 .*no finite number; look at its rewards"):
+    with pytest.raises(UserError, match=r"Walk-v0 loro seed 3 .*no finite number; look at its rewards"):
         files.result(tmp_path, KNOWN, False, make(**wrong))
     assert where(tmp_path).read_bytes() == before
 
@@ -337,7 +338,7 @@ def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
 def test_resuming_notices_another_runs_file(tmp_path):
     keep(tmp_path)
     where(tmp_path).rename(where(tmp_path).with_name("loro-4.json"))
-    with pytest.raises(ValueError, match="made with seed 3, not 4;"):
+    with pytest.raises(UserError, match="made with seed 3, not 4;"):
         files.result(tmp_path, KNOWN | {"seed": 4}, True, never)
 
 
@@ -359,7 +360,7 @@ def test_a_resumed_result_is_as_it_was_kept(tmp_path):
 def test_resuming_names_in_what_a_result_is_unlike(tmp_path, changes, unlike):
     keep(tmp_path)
     before = where(tmp_path).read_bytes()
-    with pytest.raises(ValueError, match="--resume") as refused:
+    with pytest.raises(UserError, match="--resume") as refused:
         files.result(tmp_path, KNOWN | {"config": KNOWN["config"] | changes}, True, never)
     assert str(where(tmp_path)) in str(refused.value) and unlike in str(refused.value)
     assert where(tmp_path).read_bytes() == before
@@ -367,14 +368,14 @@ def test_resuming_names_in_what_a_result_is_unlike(tmp_path, changes, unlike):
 
 def test_resuming_misses_what_was_known_then(tmp_path):
     keep(tmp_path, config=KNOWN["config"] | {"code": "abc"})
-    with pytest.raises(ValueError, match="code abc, not None"):
+    with pytest.raises(UserError, match="code abc, not None"):
         files.result(tmp_path, KNOWN, True, never)
 
 
 def test_resuming_names_a_damaged_file(tmp_path):
     keep(tmp_path)
     where(tmp_path).write_bytes(where(tmp_path).read_bytes()[:50])
-    with pytest.raises(ValueError, match=r"loro-3\.json is not a whole result .*move it away"):
+    with pytest.raises(UserError, match=r"loro-3\.json is not a whole result .*move it away"):
         files.result(tmp_path, KNOWN, True, never)
 
 
@@ -419,21 +420,21 @@ WRONG["returns"] += [[1, 2, float("nan")], [1, 2, float("inf")], [1, 2, HUGE], [
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
 def test_a_field_of_a_wrong_kind_is_refused(field, value):
     text = json.dumps(RESULT | {field: value}).replace(f'"{HUGE}"', "1e999")
-    with pytest.raises(ValueError, match=r"^FILE is not a whole result \(.*\); move it away") as refused:
+    with pytest.raises(UserError, match=r"^FILE is not a whole result \(.*\); move it away") as refused:
         files.read_result(text.encode(), "FILE")
     assert "\n" not in str(refused.value)
 
 
 def test_a_result_has_evaluations():
     empty = RESULT | {"config": {"evaluations": 0}, "returns": [], "trust": None}
-    with pytest.raises(ValueError, match="not a whole result"):
+    with pytest.raises(UserError, match="not a whole result"):
         files.read_result(json.dumps(empty).encode(), "FILE")
 
 
 @pytest.mark.parametrize("field", [field for field in RESULT if field != "trust"])
 def test_a_missing_field_is_named(field):
     lacking = {name: value for name, value in RESULT.items() if name != field}
-    with pytest.raises(ValueError, match=rf"FILE .*missing or wrong: .*{field}"):
+    with pytest.raises(UserError, match=rf"FILE .*missing or wrong: .*{field}"):
         files.read_result(json.dumps(lacking).encode(), "FILE")
 
 
@@ -502,13 +503,13 @@ def test_a_packed_study_is_the_study_whenever_it_is_packed(study, monkeypatch):
 def test_a_result_under_anothers_name_is_refused(study, name):
     path = study / "main" / "Walk-v0" / name
     where(study / "main").rename(path)
-    with pytest.raises(ValueError, match=r"\.json holds another run than its name says"):
+    with pytest.raises(UserError, match=r"\.json holds another run than its name says"):
         files.read_results(study)
 
 
 def test_what_is_no_result_in_a_folder_is_named(study):
     (study / "main" / "notes.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"notes\.json is not a whole result"):
+    with pytest.raises(UserError, match=r"notes\.json is not a whole result"):
         files.read_results(study)
 
 
@@ -524,14 +525,14 @@ def test_what_is_no_result_in_a_folder_is_named(study):
 def test_what_is_no_packed_study_is_refused(tmp_path, content, problem):
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"^{path}.* ?{problem}"):
+    with pytest.raises(UserError, match=rf"^{path}.* ?{problem}"):
         files.read_results(path)
 
 
 def test_a_place_that_is_not_there_or_empty_is_named(tmp_path):
-    with pytest.raises(ValueError, match=f"there is no {tmp_path / 'missing'}"):
+    with pytest.raises(UserError, match=f"there is no {tmp_path / 'missing'}"):
         files.read_results(tmp_path / "missing")
-    with pytest.raises(ValueError, match=f"{tmp_path} holds no results"):
+    with pytest.raises(UserError, match=f"{tmp_path} holds no results"):
         files.read_results(tmp_path)
 
 

@@ -24,6 +24,7 @@ import terminal
 from agents.dqn import DQN
 from agents.tabular import QTable
 from agents.trust import Judge
+from files import UserError
 
 LAKE, CART = world("FrozenLake-v1"), world("CartPole-v1")
 TOY = doubling(np.arange(0.5, 10.5))  # the LLM's episodes pay 5 on average
@@ -458,28 +459,28 @@ def test_progress_is_told_before_each_evaluation():
 @pytest.mark.parametrize("name", ["loro", "loro-plus", "forget", "mix", "clone", "llm"])
 @pytest.mark.parametrize("there", [0, 9])
 def test_a_run_refuses_fewer_episodes_than_it_needs(name, there):
-    with pytest.raises(ValueError, match=f"the LLM's episodes {there} are recorded, not 10"):
+    with pytest.raises(UserError, match=f"the LLM's episodes {there} are recorded, not 10"):
         short((TOY[0], TOY[1][:there]), name)
 
 
 @pytest.mark.parametrize("name", [name for name, m in loro.METHODS.items() if m.data and (m.clone or m.fine_tune)])
 @pytest.mark.parametrize("evaluations", [1, 10])
 def test_a_run_refuses_a_budget_that_leaves_no_evaluation_of_its_own(name, evaluations):
-    with pytest.raises(ValueError, match=f"--evaluations {evaluations} leaves none"):
+    with pytest.raises(UserError, match=f"--evaluations {evaluations} leaves none"):
         short(TOY, name, evaluations=evaluations)
 
 
 @pytest.mark.parametrize("name", ["online", "llm", "random"])
 def test_methods_without_first_episodes_of_their_own_take_any_budget(name):
     assert len(short(TOY, name, evaluations=1)[0]["returns"]) == 1
-    with pytest.raises(ValueError, match="--evaluations 0 leaves none"):
+    with pytest.raises(UserError, match="--evaluations 0 leaves none"):
         short(TOY, name, evaluations=0)
 
 
 @pytest.mark.parametrize("row", [{"pretrain": True}, {"clone": True}, {"fine_tune": False}])
 def test_a_method_of_ones_own_has_episodes_if_it_is_to_learn_from_them(monkeypatch, row):
     monkeypatch.setitem(loro.METHODS, "new", loro.Method(None, **row))
-    with pytest.raises(ValueError, match="has no first episodes"):
+    with pytest.raises(UserError, match="has no first episodes"):
         short(TOY, "new")
 
 
@@ -611,7 +612,7 @@ def test_resume_refuses_what_was_made_otherwise(options, unlike, tmp_path, comma
     command(*ONE, "--out", tmp_path)
     path = tmp_path / "FrozenLake-v1" / "loro-0.json"
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=rf"{path}.* made with {unlike}; give another --out"):
+    with pytest.raises(UserError, match=rf"{path}.* made with {unlike}; give another --out"):
         command(*ONE, *options, "--resume", "--out", tmp_path)
     assert path.read_bytes() == before
 
@@ -621,7 +622,7 @@ def test_resume_refuses_other_episodes_before_any_run(tmp_path, command, calls):
     (tmp_path / "other.jsonl").write_text("\n".join([header, *reversed(lines)]))
     command(*ONE, "--out", tmp_path)
     running, other = calls(files, "result"), ["--rollouts", tmp_path / "other.jsonl"]
-    with pytest.raises(ValueError, match=r"made with episodes \w{8}, not \w{8}; give"):
+    with pytest.raises(UserError, match=r"made with episodes \w{8}, not \w{8}; give"):
         command(*ONE, "--method", "online", "loro", "--resume", "--out", tmp_path, *other)
     assert not running  # not even `online`, whose turn is first
 
@@ -629,14 +630,14 @@ def test_resume_refuses_other_episodes_before_any_run(tmp_path, command, calls):
 def test_resume_refuses_another_row_of_the_table(tmp_path, command, monkeypatch):
     command(*ONE, "--out", tmp_path)
     monkeypatch.setitem(loro.METHODS, "loro", loro.METHODS["loro"]._replace(keep=False))
-    with pytest.raises(ValueError, match="made with keep True, not False; give"):
+    with pytest.raises(UserError, match="made with keep True, not False; give"):
         command(*ONE, "--resume", "--out", tmp_path)
 
 
 def test_resume_refuses_other_code(tmp_path, command, monkeypatch):
     command(*ONE, "--out", tmp_path)
     monkeypatch.setattr(files, "code_checksum", lambda *parts: "00000000")
-    with pytest.raises(ValueError, match=r"made with code \w{8}, not 00000000; give"):
+    with pytest.raises(UserError, match=r"made with code \w{8}, not 00000000; give"):
         command(*ONE, "--resume", "--out", tmp_path)
 
 
@@ -680,7 +681,7 @@ def test_every_setting_is_an_option_by_its_own_name(field):
 @pytest.mark.parametrize("field", [f for f in loro.Settings._fields if f != "layer_norm"])
 @pytest.mark.parametrize("value", ["-1", "nan", "many", "1e9"])
 def test_a_setting_that_makes_no_sense_is_refused(field, value):
-    with pytest.raises(ValueError, match=f"{option(field)}: .*is not a (whole )?number from .*see --help"):
+    with pytest.raises(UserError, match=f"{option(field)}: .*is not a (whole )?number from .*see --help"):
         parse(f"{option(field)}={value}")
 
 
@@ -688,7 +689,7 @@ def test_a_setting_that_makes_no_sense_is_refused(field, value):
     "field", ["evaluations", "batch_size", "buffer_size", "hidden", "decay_steps", "clone_every", "prior_episodes"]
 )
 def test_what_is_counted_begins_with_one(field):
-    with pytest.raises(ValueError, match="not a whole number from 1 to"):
+    with pytest.raises(UserError, match="not a whole number from 1 to"):
         parse(option(field), 0)
 
 
@@ -698,7 +699,7 @@ FRACTIONS = [f for f, default in loro.Settings._field_defaults.items() if type(d
 @pytest.mark.parametrize("field", FRACTIONS)
 def test_what_is_a_part_of_a_whole_is_at_most_one(field):
     assert parse(option(field), 1)[1] == {field: 1}
-    with pytest.raises(ValueError, match="not a number from 0 to 1; "):
+    with pytest.raises(UserError, match="not a number from 0 to 1; "):
         parse(option(field), 1.01)
 
 
@@ -782,7 +783,7 @@ def test_bad_input_is_refused_in_a_line_before_anything_is_written(tmp_path, mon
     write_lines(tmp_path / "action.jsonl", HEADER, EPISODE)
     (tmp_path / "file").write_text("kept")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((ValueError, OSError)) as refused:
+    with pytest.raises((UserError, OSError)) as refused:
         command(*arguments)
     assert problem in str(refused.value) and len(terminal.printable(refused.value).splitlines()) == 1
     assert (tmp_path / "file").read_text() == "kept" and not list(tmp_path.rglob("*.json"))
@@ -802,7 +803,7 @@ def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_p
 
 def test_an_environment_without_a_description_is_refused(monkeypatch, command):
     monkeypatch.delitem(envs_text.ENVIRONMENTS, "CartPole-v1")
-    with pytest.raises(ValueError, match="'CartPole-v1' has no description"):
+    with pytest.raises(UserError, match="'CartPole-v1' has no description"):
         command("--env", "CartPole-v1")
 
 
@@ -839,6 +840,6 @@ def test_a_run_can_be_drawn(tmp_path, command):
 
 @pytest.mark.parametrize("figure", ["figure.xyz", "/dev/null/figure.png"])
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure):
-    with pytest.raises((ValueError, OSError), match=r"figure|/dev/null"):
+    with pytest.raises((UserError, OSError), match=r"figure|/dev/null"):
         command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", figure)
     assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ minari = pytest.importorskip("minari", reason="without Minari: pip install 'mina
 pytest.importorskip("h5py", reason="without h5py: pip install 'minari[hdf5]'")
 
 from benchmarks.minari_files import from_minari, to_minari  # noqa: E402
+from files import UserError  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -59,13 +60,13 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
 @pytest.mark.parametrize("name", ["kept/claude-v0", "a b"])
 def test_a_dataset_that_is_there_or_cannot_be_is_refused(folder, name):
     to_minari(recording("CliffWalking-v1"), "kept/claude-v0")
-    with pytest.raises(ValueError, match=f"{name}: .*; give a new name"):
+    with pytest.raises(UserError, match=f"{name}: .*; give a new name"):
         to_minari(recording("CartPole-v1"), name)
     from_minari("kept/claude-v0", folder / "back.jsonl", "CliffWalking-v1")
 
 
 def test_a_dataset_of_another_environment_is_refused(folder):
     to_minari(recording("CartPole-v1"), "kept/claude-v0")
-    with pytest.raises(ValueError, match="observations"):
+    with pytest.raises(UserError, match="observations"):
         from_minari("kept/claude-v0", folder / "back.jsonl", "FrozenLake-v1")
     assert not (folder / "back.jsonl").exists()

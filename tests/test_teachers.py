@@ -6,6 +6,7 @@ from helpers import environment
 
 from benchmarks import teachers
 from episodes import read_rollouts
+from files import UserError
 
 LAKE = "FrozenLake-v1"
 QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9, "--early-updates", 1]
@@ -57,7 +58,7 @@ def test_a_ratios_standard_error_is_how_far_it_scatters():
 
 def test_pupils_of_other_seeds_are_not_compared(recorded, command):
     command(*QUICK, "--method", "loro", "--out", "study/alone", "--seed", 5)
-    with pytest.raises(ValueError, match="its seeds are not those of `online`"):
+    with pytest.raises(UserError, match="its seeds are not those of `online`"):
         command("study", program=teachers)
 
 

@@ -17,6 +17,7 @@ import loro
 import watch
 from envs_text import find_environment
 from episodes import record_of
+from files import UserError
 
 SHORT = SETTINGS._replace(evaluations=12, clone_updates=500, hidden=(8, 4), acting_rate=0.5)
 
@@ -102,13 +103,13 @@ def test_a_policy_whose_archive_says_nonsense_is_named(kept, place, bit):
         whole[entry + place] ^= bit
     damaged = path.with_name("nonsense.npz")
     damaged.write_bytes(whole)
-    with pytest.raises(ValueError, match=r"nonsense\.npz is not a whole policy"):
+    with pytest.raises(UserError, match=r"nonsense\.npz is not a whole policy"):
         watch.load_agent(damaged)
 
 
 def test_an_array_that_is_no_policy_is_named(tmp_path):
     np.save(tmp_path / "array.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"array\.npy is not a whole policy"):
+    with pytest.raises(UserError, match=r"array\.npy is not a whole policy"):
         watch.load_agent(tmp_path / "array.npy")
 
 
@@ -135,7 +136,7 @@ def test_a_policy_that_does_not_fit_is_refused(kept, tmp_path, change):
         (about if name in about else about["config"])[name] = value
     array = change.get("learnt", learnt)
     np.savez(tmp_path / "odd.npz", about=change.get("about", json.dumps(about, default=str)), learnt=array)
-    with pytest.raises(ValueError, match=r"odd\.npz is not a whole policy"):
+    with pytest.raises(UserError, match=r"odd\.npz is not a whole policy"):
         watch.load_agent(tmp_path / "odd.npz")
 
 
@@ -209,14 +210,14 @@ def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
     ],
 )
 def test_what_cannot_be_shown_is_named(shown, arguments, problem):
-    with pytest.raises((ValueError, OSError), match=problem):
+    with pytest.raises((UserError, OSError), match=problem):
         shown(recording("CliffWalking-v1"), *arguments)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "loro-rollouts-1"}'])
 def test_a_file_that_names_no_environment_is_named(shown, tmp_path, text):
     (tmp_path / "odd.jsonl").write_text(text)
-    with pytest.raises(ValueError, match=r"odd\.jsonl line 1: names no environment"):
+    with pytest.raises(UserError, match=r"odd\.jsonl line 1: names no environment"):
         shown(tmp_path / "odd.jsonl")
 
 
@@ -231,14 +232,14 @@ def test_pictures_show_each_step(shown, tmp_path):
 @pytest.mark.parametrize("missing", ["PIL", "pygame"])
 def test_without_what_draws_one_line_says_what_to_install(shown, tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ValueError, match="pip install pillow"):
+    with pytest.raises(UserError, match="pip install pillow"):
         shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_episode_without_a_seed_is_not_drawn():
     episode = recorded("CliffWalking-v1")[1][0]._replace(seed=None)
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(UserError, match="seed"):
         next(watch.frames(environment("CliffWalking-v1"), episode, "rgb_array"))
 
 
@@ -262,7 +263,7 @@ def test_ones_own_environment_is_run_and_watched(module, tmp_path, command, show
     assert "Each run is kept in results/my_games-Taxi-v4." in out
     path = tmp_path / "results/my_games-Taxi-v4/online-0.npz"
     assert json.loads(path.with_suffix(".json").read_text())["env"] == "my_games:Taxi-v4"
-    with pytest.raises(ValueError, match="give --env my_games:Taxi-v4, if its module may be imported"):
+    with pytest.raises(UserError, match="give --env my_games:Taxi-v4, if its module may be imported"):
         shown(path)
     assert "You are at row " in shown(path, "--env", "my_games:Taxi-v4", "--episode", 0)
     assert files.read_results(tmp_path / "results")[0]["env"] == "my_games:Taxi-v4"
@@ -274,7 +275,7 @@ def test_a_changed_module_makes_another_result(module, tmp_path, command):
     command(*short, "--resume")
     sys.modules.pop("my_games")
     (tmp_path / "my_games.py").write_text(MODULE.replace("gym.make(name, **options)", "gym.make(name, 99, **options)"))
-    with pytest.raises(ValueError, match=r"made with code \w+, not "):
+    with pytest.raises(UserError, match=r"made with code \w+, not "):
         command(*short, "--resume")
 
 
@@ -283,7 +284,7 @@ def test_a_policy_of_another_shape_than_its_environment_has_now_is_refused(modul
     sys.modules.pop("my_games")
     lake = 'ENVIRONMENTS = {"Taxi-v4": lambda name: find_environment("FrozenLake-v1")}\n'
     (tmp_path / "my_games.py").write_text(f"from envs_text import find_environment\n{lake}")
-    with pytest.raises(ValueError, match=r"online-0\.npz is of other observations or actions than my_games:Taxi-v4"):
+    with pytest.raises(UserError, match=r"online-0\.npz is of other observations or actions than my_games:Taxi-v4"):
         shown(tmp_path / "results/my_games-Taxi-v4/online-0.npz", "--env", "my_games:Taxi-v4")
 
 
@@ -294,7 +295,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
     late = MODULE.replace("def taxi", register + "def taxi").replace("Taxi-v4", "Mine-v0")
     (tmp_path / "my_late.py").write_text(late)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"its actions are Discrete\(4\)"):  # so it has been made
+    with pytest.raises(UserError, match=r"its actions are Discrete\(4\)"):  # so it has been made
         find_environment("my_late:Mine-v0")
 
 
@@ -317,14 +318,14 @@ def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypat
 
 
 def test_another_environment_than_the_files_is_refused(kept, shown):
-    with pytest.raises(ValueError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
+    with pytest.raises(UserError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
         shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
 
 
 def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
-    with pytest.raises(ValueError, match=r"online-0\.txt line 1: "):
+    with pytest.raises(UserError, match=r"online-0\.txt line 1: "):
         shown(write_lines(tmp_path / "online-0.txt", {"env": "FrozenLake-v1"}))
-    with pytest.raises(ValueError, match=r"online-3\.json is a result; its policy is .*online-3\.npz, if it has one"):
+    with pytest.raises(UserError, match=r"online-3\.json is a result; its policy is .*online-3\.npz, if it has one"):
         shown(tmp_path / "online-3.json")
     path = tmp_path / "lake.txt"
     path.write_bytes((ROOT / "rollouts/FrozenLake-v1.jsonl").read_bytes())
@@ -348,19 +349,19 @@ def test_an_environment_that_draws_nothing_says_so():
 
     known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
     plain = known._replace(make=lambda **options: Plain(known.make(**options)))
-    with pytest.raises(ValueError, match="draws none"):
+    with pytest.raises(UserError, match="draws none"):
         list(watch.frames(plain, episode, "rgb_array"))
 
 
 def test_a_make_that_takes_no_options_draws_nothing():
     known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
-    with pytest.raises(ValueError, match="no pictures: its make must hand options such as render_mode"):
+    with pytest.raises(UserError, match="no pictures: its make must hand options such as render_mode"):
         list(watch.frames(known._replace(make=lambda: known.make()), episode, "rgb_array"))
 
 
 def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
     path = write_lines(tmp_path / "bad.jsonl", {"format": "loro-rollouts-1", "env": "my_games:Taxi-v4"}, {})
-    with pytest.raises(ValueError, match="may be imported"):
+    with pytest.raises(UserError, match="may be imported"):
         shown(path)
     assert "my_games" not in sys.modules
 
@@ -380,13 +381,13 @@ def test_a_name_of_ones_own_does_not_hide_the_projects(module):
     ],
 )
 def test_what_is_wrong_with_ones_own_name_is_said(module, name, problem):
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(UserError, match=problem):
         find_environment(name)
 
 
 def test_a_module_that_does_not_compile_is_named(module, tmp_path):
     (tmp_path / "my_broken.py").write_text("def")
-    with pytest.raises(ValueError, match="'my_broken' is no module"):
+    with pytest.raises(UserError, match="'my_broken' is no module"):
         find_environment("my_broken:X-v0")
 
 
