@@ -104,7 +104,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     if method.data == "llm":
         data = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
     else:
-        epsilon = settings.epsilon if method.data == "own" else 1.0
+        epsilon = {"random": 1.0, "own": settings.epsilon, None: 0.0}[method.data]
         policy = partial(episodes.act, learner, epsilon, data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
