@@ -60,7 +60,8 @@ total=$(wc -l <<< "$commands") n=0 failed=0
 set -m # the workers become a process group, which can be stopped as one
 trap 'kill -- "-$(jobs -p)" 2> /dev/null || true; end "stopped; the same command goes on" 130' INT TERM HUP
 tr '\n' '\0' <<< "$commands" |
-    xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -c 'eval "$0" 2>&1 > /dev/null; code=$?; echo ended; exit $code' |
+    xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" \
+        bash -c 'eval "$0" 2>&1 > /dev/null; code=$?; echo ended; exit $code' |
     while IFS= read -r line; do
         [[ $line == ended ]] && printf '%s' "$clear$((++n)) of $total runs$newline" || echo "$clear$line"
     done >&2 &
