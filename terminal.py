@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import sysconfig
 import traceback
 from contextlib import suppress
 from io import BytesIO, TextIOWrapper
@@ -25,27 +26,37 @@ MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
-    """Runs `main`. A UserError or OSError becomes one line on stderr and exit code 2, Ctrl-C one line and 130; all else
-    is a fault: its traceback, and 1."""
+    """Runs `main`. A UserError or OSError becomes one line on stderr and exit code 2, Ctrl-C one line and 130. All else
+    is a fault, as is what went through the user's own code: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None: closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
+    loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
         main()
         return sys.stdout.flush()
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
-    except BrokenPipeError:
-        os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
-    except (UserError, OSError) as error:
-        code, problem = 2, printable(error)
-    except Exception:
-        code, problem = 1, traceback.format_exc()
+    except Exception as error:
+        if not isinstance(error, UserError | OSError) or through_own_code(error, loaded):
+            code, problem = 1, traceback.format_exc()
+        elif isinstance(error, BrokenPipeError):
+            os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
+        else:
+            code, problem = 2, printable(error)
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     with suppress(OSError):  # nobody may read it any more
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+
+
+def through_own_code(error, loaded):
+    """Did `error` go through the user's own code, which is no library and was not `loaded` at first? Its author needs
+    the traceback."""
+    paths = {os.path.abspath(each.filename) for each in traceback.extract_tb(error.__traceback__)} - loaded
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return any(not path.startswith(libraries) and "<" not in path for path in paths)
 
 
 def printable(text):

@@ -350,7 +350,9 @@ def test_a_fault_keeps_its_traceback(monkeypatch, capsys, fault):
     assert ended.value.code == 1 and "Traceback" in said and Path(__file__).name in said and "Error: " in said
 
 
-@pytest.mark.parametrize("fault", ["raise ValueError('no')", "raise RuntimeError", "json.loads('')", "{}['none']"])
+@pytest.mark.parametrize(
+    "fault", ["raise ValueError('no')", "raise OSError", "raise BrokenPipeError", "open('none')", "json.loads('')"]
+)
 @pytest.mark.parametrize("when", ["imported", "called"])
 def test_a_fault_in_ones_own_module_keeps_its_traceback(monkeypatch, capsys, tmp_path, fault, when):
     indent = "" if when == "imported" else "def play():\n    "
