@@ -52,8 +52,8 @@ class Player:
         messages = [{"role": "user", "content": f"{rules}\n\n{sentence}"}]  # not all models know a system role
         action, replies = self.vote(messages)
         if action is None:
-            again = f"That names no action. {rules.splitlines()[-1]}"
-            messages += [{"role": "assistant", "content": replies[-1]}, {"role": "user", "content": again}]
+            said, again = replies[-1] or "(nothing)", f"That names no action. {rules.splitlines()[-1]}"
+            messages += [{"role": "assistant", "content": said}, {"role": "user", "content": again}]
             action, replies = self.vote(messages)
         return action, replies
 
@@ -148,17 +148,12 @@ def news(player):
     client, said = player.client, f"{player.invalid_replies:,} of {player.replies:,} replies invalid"
     if client.problem:
         said += f", asking again: it {client.problem}"
-    elif client.slowest > 10:
-        said += f", waiting for {client.slowest:.0f} s"
+    elif (silent := time.monotonic() - client.heard) > 10:
+        said += f", no answer for {silent:.0f} s"
     if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
         cut_off = "cut off by --max-tokens, " if player.invalid.endswith(CUT_OFF) else ""
         said += f", {cut_off}such as {player.invalid!r:.100}"
     return said
-
-
-def bill(costs):
-    counts = {name: f"{costs[name]:,.0f}" if name in costs else "unknown" for name in COSTS}
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
 def recorded(environment, env_name, path, settings, asking):
@@ -178,14 +173,15 @@ def recorded(environment, env_name, path, settings, asking):
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise UserError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
-    mean, who = np.mean([episode.total for episode in episodes]), f"{len(episodes)} episodes by {header.get('model')}"
-    print(terminal.printable(f"{env_name}: {who}, mean return {mean:.2f} ({os.path.relpath(path)})"))
+    mean, model = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
+    where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
+    print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {model}, mean return {mean:.2f} ({where})"))
     warn_of_random_play(environment, episodes)
     longest = max(len(episode.actions) for episode in episodes)
     if longest > settings.steps_per_evaluation:
         said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
         print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
-    return header.get("model"), episodes
+    return model, episodes
 
 
 def watched(player, env_name, path, n):
@@ -202,7 +198,8 @@ def watched(player, env_name, path, n):
         raise ServerError(f"{error}{resume}") from None
     terminal.status()
     if player.replies:
-        print(bill(header))
+        counts = {name.replace("_", " "): f"{header[name]:,.0f}" if name in header else "unknown" for name in COSTS}
+        print(", ".join(f"{count} {name}" for name, count in counts.items()))
     return header, episodes
 
 

@@ -112,7 +112,7 @@ def side(x, unit, digits=2):
 
 def cart_pole(name):
     def describe(observation):
-        x, v, angle, w = (float(i) for i in observation)
+        x, v, angle, w = observation
         return (
             f"The cart is {side(x, 'm')} of the centre, moving at {side(v, 'm/s')}. "
             f"The pole leans {side(math.degrees(angle), 'degrees', 1)} "
@@ -150,7 +150,7 @@ def pendulum(name):
         return gym.wrappers.TransformAction(env, lambda i: torques[[int(i)]], actions)
 
     def describe(observation):
-        cosine, sine, speed = (float(i) for i in observation)
+        cosine, sine, speed = observation
         angle, way = math.degrees(math.atan2(sine, cosine)), "counter-clockwise" if speed >= 0 else "clockwise"
         return f"The pendulum is at {angle:.0f} degrees, turning {way} at {abs(math.degrees(speed)):.0f} degrees/s."
 
@@ -213,14 +213,14 @@ def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises UserError without them."""
     if not all(map(str.isidentifier, module.split("."))):
         raise UserError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, here := os.getcwd())
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
         raise UserError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
     finally:
-        sys.path.remove(os.getcwd())
-        sys.path.append(os.getcwd())  # for what it imports later
+        sys.path.remove(here)
+        sys.path.append(here)  # for what it imports later
     if not isinstance(getattr(found, "ENVIRONMENTS", None), dict):
         raise UserError(f"{module!r} is no module with ENVIRONMENTS, a dict")
     return found.ENVIRONMENTS
@@ -236,12 +236,16 @@ def find_environment(name, reasoning=False):
     known = own_environments(module) if colon else ENVIRONMENTS
     if own not in known:
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
-        raise UserError(f"{name!r} {problem}; choose one of {', '.join(known)}, or your own MODULE:NAME")
+        raise UserError(f"{name!r} {problem}; choose one of {', '.join(map(str, known))}, or your own MODULE:NAME")
     environment = known[own](own) if callable(known[own]) else None
     if not isinstance(environment, Environment):
         raise UserError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
-    environment = environment._replace(**{k: np.array(x, float).tolist() for k, x in given.items() if x is not None})
+    try:
+        numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
+    except (TypeError, ValueError):
+        raise UserError(f"{name}: not all of these are numbers: {given}") from None
+    environment = environment._replace(**numbers)
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     check(environment, name)
@@ -268,9 +272,9 @@ LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    What a model thinks before it answers does not count. Then, where there are marks, such as `Action: 2`, `Answer: 2`,
-    {"action": 2}, \\boxed{2} or <answer>2</answer>, the last of them does; else a number that stands alone at the
-    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation is no action.
+    Thoughts before an answer do not count, unless they are all there is. Where there are marks, such as `Action: 2`,
+    `Answer: 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>, the last of them does; else a number that stands alone
+    at the beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation is none.
     """
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(CLOSING, "", answer).strip()

@@ -20,7 +20,7 @@ class Episode(NamedTuple):
     """One episode of T steps: observations (T + 1, ...), actions (T,), rewards (T,), and how it ended."""
 
     seed: int | None  # with which env.reset began it, if known
-    observations: np.ndarray  # int64 or float32, as in the environment
+    observations: np.ndarray  # of the environment's dtype
     actions: np.ndarray
     rewards: np.ndarray
     terminated: bool

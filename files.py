@@ -109,6 +109,8 @@ def tree_of(part):
 
 def as_lists(node):
     """A syntax tree in lists, the same in all versions of Python: without fields that are empty, which some add."""
+    if isinstance(node, ast.JoinedStr):  # of an f-string Python 3.12 has some empty parts more
+        node.values = [part for part in node.values if getattr(part, "value", None) != ""]
     if isinstance(node, ast.AST):
         fields = [[name, as_lists(value)] for name, value in ast.iter_fields(node) if value not in (None, [])]
         return [type(node).__name__, *fields]
@@ -120,8 +122,8 @@ def file_name(text):
     return re.sub(r"[^\w.-]+", "-", text)
 
 
-def result_path(folder, env, method, seed):
-    return folder / file_name(env) / f"{method}-{seed}.json"
+def result_path(folder, run):
+    return folder / file_name(run["env"]) / "{method}-{seed}.json".format(**run)
 
 
 def kept_result(folder, known, resume):
@@ -130,7 +132,7 @@ def kept_result(folder, known, resume):
     known: what is known of it: env, method, seed, config, model if there is one, and more of what `result` keeps.
     Raises UserError if what is there was made otherwise, OSError if a new one could not be written.
     """
-    path = result_path(folder, known["env"], known["method"], known["seed"])
+    path = result_path(folder, known)
     if not (resume and path.exists()):
         return check_writable(path)
     found = read_result(path.read_bytes(), path)
@@ -162,7 +164,7 @@ def result(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    path = result_path(folder, known["env"], known["method"], known["seed"])
+    path = result_path(folder, known)
     if agent.updates:
         about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
         np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
@@ -215,7 +217,7 @@ def read_results(place):
         paths = sorted(place.resolve().rglob("*.json"))
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
-            if path != result_path(path.parent.parent, each["env"], each["method"], each["seed"]):
+            if path != result_path(path.parent.parent, each):
                 raise UserError(f"{path} holds another run than its name says; move it away")
     elif place.is_file():
         try:

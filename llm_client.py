@@ -49,11 +49,12 @@ class ChatClient:
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
     key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
     body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
+    heard: when the server last answered, by time.monotonic().
     """
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
-        self.costs, self.lock, self.problem, self.waiting = Counter(), threading.Lock(), "", {}
+        self.costs, self.lock, self.problem, self.heard = Counter(), threading.Lock(), "", time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
         if not self._key.isascii() or not self._key.isprintable():
@@ -63,19 +64,12 @@ class ChatClient:
         self.session.auth = self._sign
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.session.trust_env = not re.match(r"https?://(localhost|127\.|\[::1\])", self.base_url)  # no proxy there
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
+        self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
     @property
     def repeatable(self):
         """Does the model give equal answers to equal messages?"""
         return self.body.get("temperature") == 0
-
-    @property
-    def slowest(self):
-        """For how many seconds the oldest question has been waiting."""
-        now = time.monotonic()
-        return now - min([*self.waiting.copy().values(), now])
 
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
@@ -84,33 +78,32 @@ class ChatClient:
         failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers. An
         empty answer is asked for again a few times, and then is the answer.
         """
-        me, begun = threading.get_ident(), time.monotonic()
-        self.waiting[me] = begun
-        try:
-            for pause in (*self.pauses, None):
-                try:
-                    answered = self._send("POST", "/chat/completions", self.body | {"messages": messages})
-                    answer = self._answer(*answered)
-                    if not answer and pause is not None and pause < 2:
-                        raise UnusableAnswer("gives an empty answer", 0)
-                    self.problem = ""
-                    return answer
-                except UnusableAnswer as failure:
-                    self.problem, wanted = failure.args
-                late = time.monotonic() - begun > 2 * self.timeout
-                if pause is None or late or (pause > 2 and not self.costs):
-                    raise ServerError(f"{self.base_url} {self.problem}")
-                time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
-        finally:
-            del self.waiting[me]
+        begun = time.monotonic()
+        for pause in (*self.pauses, None):
+            try:
+                answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
+                if not answer and pause is not None and pause < 2:
+                    raise UnusableAnswer("gives an empty answer", 0)
+                self.problem = ""
+                return answer
+            except UnusableAnswer as failure:
+                self.problem, wanted = failure.args
+            late = time.monotonic() - begun > 2 * self.timeout
+            if pause is None or late or (pause > 2 and not self.costs):
+                raise ServerError(f"{self.base_url} {self.problem}")
+            time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
 
     def models(self):
-        """The names of the models that the server offers, as far as it says."""
+        """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
         try:
-            return [self._shown(model["id"]) for model in parse_json(self._send("GET", "/models")[1])["data"]]
-        except ServerError:  # of the URL, which is none
-            raise
-        except (UnusableAnswer, ValueError, KeyError, TypeError):
+            response, data = self._send("GET", "/models")
+        except UnusableAnswer as failure:
+            raise ServerError(f"{self.base_url} {failure.args[0]}") from None
+        if response.status_code in (401, 403):
+            raise self._refusal(response, data.decode(errors="replace"))
+        try:
+            return [self._shown(model["id"]) for model in parse_json(data)["data"]]
+        except (ValueError, KeyError, TypeError):
             return []
 
     @property
@@ -158,21 +151,25 @@ class ChatClient:
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs", 0) from None
         with self.lock:
             self.costs["requests"] += 1
+            self.heard = time.monotonic()
         return response, data
 
     def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            found = parse_json(data)
+            found = parse_json(data.strip().removeprefix(b"[").removesuffix(b"]"))  # Gemini's errors are in a list
         except ValueError:
             found = {"error": f"no JSON (does --base-url end in /v1?): {data.decode(errors='replace')}"}
         if response.status_code != 200 or found.get("error"):
             raise self._refusal(response, found.get("error") or found)
         try:
-            message, finish = found["choices"][0]["message"], found["choices"][0].get("finish_reason")
-            texts = [message.get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]
+            choice = found["choices"][0]
+            texts = [choice["message"].get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]
+            finish, broken = choice.get("finish_reason"), choice.get("error")
         except (KeyError, IndexError, TypeError, AttributeError):
             raise UnusableAnswer("gives no chat completion", 0) from None
+        if broken or finish == "error":
+            raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}", 0)
         usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
         with self.lock:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
@@ -185,11 +182,13 @@ class ChatClient:
 
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
-        status, retry_after = response.status_code, response.headers.get("Retry-After", "")
-        said = error.get("message", error) if isinstance(error, dict) else error
-        said, advice = self._shown(response.headers.get("Location", said)), ""
+        status, retry_after, advice = response.status_code, response.headers.get("Retry-After", ""), ""
+        if isinstance(error, dict):
+            error = " ".join(str(error[name]) for name in ("message", "metadata", "param") if error.get(name)) or error
+        said = self._shown(response.headers.get("Location", error))
         problem = f"answers {status}: {said}"
-        if status in (200, 408, 429) or status >= 500 or self._adapts(response, said):
+        adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), said)
+        if status in (200, 408, 429) or status >= 500 or adapted:
             return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
@@ -197,15 +196,13 @@ class ChatClient:
             advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
         return ServerError(f"{self.base_url} {problem}{advice}")
 
-    def _adapts(self, response, said):
+    def _adapts(self, sent, said):
         """Changes `body` where the server refuses a parameter that was sent. Is there one?"""
-        sent = parse_json(response.request.body)
-        if response.status_code not in (400, 422):
-            return False
+        refused = re.search("support|deprecat|allow|permit|only", said)
         with self.lock:
             if "max_tokens" in sent and "max_completion_tokens" in said:
                 self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
-            elif "temperature" in sent and re.search("temperature.*(support|deprecat|allow|permit|only)", said):
+            elif "temperature" in sent and refused and "temperature" in said.lower():
                 self.body.pop("temperature", None)
             else:
                 return False

@@ -97,7 +97,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    make = partial(agents.make_agent, env, environment.low, environment.high, environment.reward_scale, settings)
+    make = partial(agents.make_agent, env, environment, settings)
     learner, clone = make(learner_rng), make(clone_rng)
 
     # 1. Collect
@@ -128,8 +128,9 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     # 3. Fine-tune
     trust, step, played, episode_return = [judge.trust] * len(data), 0, 0, 0.0
     observation, player = env.reset()[0], clone if judge.trust else learner
+    steps = settings.steps_per_evaluation if method.fine_tune else 0
     for evaluation in range(len(data), settings.evaluations):
-        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0):
+        for _ in range(steps if evaluation > len(data) else 0):  # the first evaluation precedes the first step
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
             action = episodes.act(player, epsilon, act_rng, observation)
             observation = np.copy(observation)  # env.step may write the next one into the same array

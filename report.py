@@ -92,18 +92,15 @@ def brief(rows):
     yield line(["environment", *names, "online's / loro-plus's"])
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
-        cells, regrets = [], {"online": np.nan, "loro-plus": np.nan}
+        cells, regrets = dict.fromkeys(names, ""), {"online": np.nan, "loro-plus": np.nan}
         known = all(row["best_return"] is not None for (where, _), row in rows.items() if where == env)
-        for name in names:
-            cell = ""
-            if row := rows.get((env, name)):
-                each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-                low, high = interval(each)
-                cell = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
-                regrets[name] = each.mean()
-            cells.append(cell)
+        for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
+            each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
+            low, high = interval(each)
+            cells[name] = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
+            regrets[name] = each.mean()
         first = env if known else f"{env} (reward)"
-        yield line([first, *cells, ratio(regrets["online"], regrets["loro-plus"]) if known else ""])
+        yield line([first, *cells.values(), ratio(regrets["online"], regrets["loro-plus"]) if known else ""])
 
 
 def draw(rows, first=None):
@@ -154,15 +151,14 @@ def save(rows, path, draw=draw):
 
 
 def main():
-    parser = terminal.Parser(prog="report.py", description="A table and a figure of what loro.py has found.")
-    parser.add_argument("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
-    parser.add_argument("--brief", action="store_true", help="a line an environment")
-    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
-    figure = terminal.writable(*terminal.FIGURES)
-    parser.add_argument("--figure", type=figure, metavar="FILE", help="draw the figure into this .png, .svg or .pdf")
-    parser.add_argument("--first", type=terminal.number(int, 1), metavar="N", help="draw the first N evaluations alone")
-    packed = terminal.writable(".gz")
-    parser.add_argument("--pack", type=packed, metavar="FILE.gz", help="put all results into one file, read like them")
+    parser = terminal.Parser(description="A table and a figure of what loro.py has found.")
+    add, writable = parser.add_argument, terminal.writable
+    add("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
+    add("--brief", action="store_true", help="a line an environment")
+    add("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
+    add("--figure", type=writable(*terminal.FIGURES), metavar="FILE", help="draw the figure into a .png, .svg or .pdf")
+    add("--first", type=terminal.number(int, 1), metavar="N", help="draw the first N evaluations alone")
+    add("--pack", type=writable(".gz"), metavar="FILE.gz", help="put all results into one file, read like them")
     options = parser.parse_args()
     if options.first and not options.figure:
         raise UserError("--first cuts the figure, not the table; give --figure as well")

@@ -55,7 +55,7 @@ commands=$(runs)
 [[ $# == 0 ]] || { echo "$commands"; exit; }
 
 # The runs say nothing but their errors, into a pipe: on a terminal, their status lines would hide the counter.
-total=$(wc -l <<< "$commands") n=0 failed=0
+total=$(grep -c '' <<< "$commands") n=0 failed=0
 [[ -t 2 ]] && clear=$'\r\e[K' newline= || clear= newline=$'\n'
 set -m # the workers become a process group, which can be stopped as one
 trap 'kill -- "-$(jobs -p)" 2> /dev/null || true; end "stopped; the same command goes on" 130' INT TERM HUP

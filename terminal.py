@@ -146,7 +146,6 @@ def parse(methods, settings, asking, arguments=None):
     The comment beside a row of `methods` is its help. Raises UserError for what makes no sense.
     """
     parser = Parser(
-        prog="loro.py",
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
         epilog="\n".join(["methods:", *(f"  {name:<12} {comments(settings).get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -227,10 +226,11 @@ def show(environment, results, folder):
         if result.get("trust"):
             first, last = np.mean([(result["trust"][0], result["trust"][-1]) for result, _ in each], axis=0)
             lines.append(f"{name} trusted its clone: {first:.2f} at first, {last:.2f} at the end")
-            if not first:
-                lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
         if environment.grid and agent and agent.updates:
             maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
+    firsts = [result["trust"][0] for result, _ in results if result.get("trust")]
+    if firsts and not any(firsts):
+        lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
     wide = max((len(line) for each in maps for line in each), default=0) + 3
     for start in range(0, len(maps), across := max(1, columns // wide)):
         lines.append("" if start else "\nthe greedy policy of")

@@ -108,7 +108,7 @@ def gif(pictures):
 
 
 def main():
-    parser = terminal.Parser(prog="watch.py", description="Shows what a kept policy does, or what an LLM did.")
+    parser = terminal.Parser(description="Shows what a kept policy does, or what an LLM did.")
     add, count = parser.add_argument, terminal.number(int, 0)
     add("file", type=Path, help="a policy, results/ENV/METHOD-SEED.npz, or recorded episodes, rollouts/ENV.jsonl")
     add("--env", metavar="MODULE:NAME", help="the environment, if it is one of your own")
@@ -133,7 +133,7 @@ def main():
         rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
     else:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
-        fitting = make_agent(env, environment.low, environment.high, 1.0, agent.settings, np.random.default_rng())
+        fitting = make_agent(env, environment, agent.settings, np.random.default_rng())
         if fitting.learnt.shape != agent.learnt.shape:
             raise UserError(f"{options.file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]

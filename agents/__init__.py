@@ -8,8 +8,8 @@ from .dqn import DQN
 from .tabular import QTable
 
 
-def make_agent(env, low, high, reward_scale, settings, rng):
-    """A QTable if `env`, a gymnasium.Env, has discrete observations, else a DQN; see there for the arguments."""
+def make_agent(env, environment, settings, rng):
+    """A QTable if the gymnasium.Env `env` has discrete observations, else a DQN; `environment`: its Environment."""
     if isinstance(env.observation_space, gym.spaces.Discrete):
-        return QTable(env.observation_space.n, env.action_space.n, reward_scale, settings, rng)
-    return DQN(low, high, env.action_space.n, reward_scale, settings, rng)
+        return QTable(env.observation_space.n, env.action_space.n, environment.reward_scale, settings, rng)
+    return DQN(environment.low, environment.high, env.action_space.n, environment.reward_scale, settings, rng)

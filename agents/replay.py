@@ -8,7 +8,7 @@ import numpy as np
 class Batch(NamedTuple):
     """B transitions (s, a, r, s', terminated)."""
 
-    observations: np.ndarray  # (B,) int64 or (B, n) float32
+    observations: np.ndarray  # (B,) or (B, n), as in the environment
     actions: np.ndarray  # (B,) int64
     rewards: np.ndarray  # (B,) float32
     next_observations: np.ndarray  # like observations

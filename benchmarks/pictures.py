@@ -32,7 +32,7 @@ def pretrained(env_name, updates, imitate, every):
     """Yields (how many updates, the learner, or the clone) while it learns from the LLM's episodes, each `every`."""
     environment, episodes = recorded(env_name)
     env, rng, settings = environment.make(), np.random.default_rng(0), Settings(1)
-    agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
+    agent = make_agent(env, environment, settings, rng)
     replay = ReplayBuffer(10_000, env.observation_space, transitions(episodes))
     yield 0, agent
     for update in range(1, updates + 1):

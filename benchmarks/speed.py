@@ -45,7 +45,7 @@ def learner(environment, units=64, layer_norm=True):
     """An agent, and a buffer of 1,000 transitions of random play, half of them as if they were the LLM's."""
     settings = loro.Settings(evaluations=1, hidden=(units, units), layer_norm=layer_norm)
     env, rng = environment.make(), np.random.default_rng(0)
-    agent = make_agent(env, environment.low, environment.high, environment.reward_scale, settings, rng)
+    agent = make_agent(env, environment, settings, rng)
     played = transitions(play(env, lambda observation: rng.integers(env.action_space.n), seed) for seed in count())
     replay = ReplayBuffer(10_000, env.observation_space, islice(played, 500))
     for transition in islice(played, 500):

@@ -46,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
             refusal = server.refuse(body)
             if refusal:
                 status, said = refusal
-                self.send(status, json.dumps({"error": {"message": said}}), server.headers)
+                error = said if isinstance(said, dict) else {"message": said}
+                self.send(status, json.dumps({"error": error}), server.headers)
             else:
                 self.answer(server.fault(number), body["messages"])
         finally:

@@ -28,9 +28,9 @@ def change(agent, *arguments):
 
 @pytest.mark.parametrize(("name", "kind"), [("FrozenLake-v1", QTable), ("CartPole-v1", DQN)])
 def test_a_table_is_for_discrete_observations_and_a_network_for_vectors(name, kind):
-    environment = find_environment(name)
+    environment = find_environment(name)._replace(reward_scale=0.3)
     env = environment.make()
-    agent = make_agent(env, environment.low, environment.high, 0.3, SETTINGS, np.random.default_rng(0))
+    agent = make_agent(env, environment, SETTINGS, np.random.default_rng(0))
     assert type(agent) is kind
     assert agent.n_actions == env.action_space.n and agent.reward_scale == 0.3
     assert agent.values(np.array([env.reset(seed=0)[0]] * 4)).argmax(1).shape == (4,)
@@ -39,7 +39,7 @@ def test_a_table_is_for_discrete_observations_and_a_network_for_vectors(name, ki
 def test_a_network_sees_the_usual_range_of_an_observation_as_minus_one_to_one():
     environment = find_environment("CartPole-v1")
     low, high = np.float32(environment.low), np.float32(environment.high)
-    agent = make_agent(environment.make(), low, high, 0.3, SETTINGS, np.random.default_rng(0))
+    agent = make_agent(environment.make(), environment, SETTINGS, np.random.default_rng(0))
     np.testing.assert_allclose(agent.scaled(np.stack([low, high])), [[-1] * 4, [1] * 4])
 
 

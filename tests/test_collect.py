@@ -460,20 +460,29 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "0 of 0 replies invalid"
         one.choose(START)
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
-        one.client.waiting[0] = time.monotonic() - 42.2
-        assert collect.news(one) == "2 of 2 replies invalid, waiting for 42 s, such as 'hm'"
+        one.client.heard -= 42
+        assert collect.news(one) == "2 of 2 replies invalid, no answer for 42 s, such as 'hm'"
         one.invalid = "So, first of all [cut off]"
         assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
         one.invalid, one.client.problem = "hm", "answers 503: Loading model"
         assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 
 
-def test_what_a_server_does_not_count_is_unknown(tmp_path):
+def test_what_a_server_does_not_count_is_unknown(tmp_path, capsys):
     with ChatServer(path_along_the_cliff) as server:
         server.usage = None
-        header, _ = collected(player(server, temperature=0), tmp_path, 1)
-    counts = rf"{STEPS} requests, unknown tokens in, unknown tokens out, 0 invalid replies, \d+ seconds"
-    assert re.fullmatch(counts, collect.bill(header))
+        collect.watched(player(server, temperature=0), "CliffWalking-v1", tmp_path / "kept.jsonl", 1)
+    counts = rf"{STEPS} requests, unknown tokens in, unknown tokens out, 0 invalid replies, \d+ seconds\n"
+    assert re.fullmatch(counts, capsys.readouterr().out)
+
+
+def test_no_empty_message_is_sent_to_a_server_that_refuses_one(tmp_path):
+    def strict(body):
+        return None if all(message["content"] for message in body["messages"]) else (400, "content must be non-empty")
+
+    with ChatServer(lambda messages: "" if len(messages) == 1 else "1") as server:
+        server.refuse = strict
+        assert player(server, LAKE).choose(START) == (1, ["1"])
 
 
 # A file that is there
@@ -651,6 +660,16 @@ def test_the_environment_names_the_server(folder, command, monkeypatch):
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         command(*ONE, "--model", "small", "--llm-episodes", 1)
         assert len(server.asked) == STEPS
+
+
+def test_a_file_outside_the_working_directory_is_shown_whole(folder, command, monkeypatch):
+    (folder / "elsewhere").mkdir()
+    _, episodes = read_rollouts(ROOT / "rollouts/FrozenLake-v1.jsonl", "FrozenLake-v1", LAKE.make())
+    path = folder / "episodes.jsonl"
+    write_rollouts(path, {"env": "FrozenLake-v1"}, episodes)
+    monkeypatch.chdir(folder / "elsewhere")
+    said = command("--env", "FrozenLake-v1", "--method", "llm", "--rollouts", path).out
+    assert f"FrozenLake-v1: 10 episodes by an unnamed player, mean return 0.70 ({path})" in said
 
 
 def test_without_a_model_the_server_is_asked_for_its_models(folder, command):

@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -93,6 +94,10 @@ NO_TEMPERATURE = [
     "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported.",
     "`temperature` is deprecated for this model.",
     "invalid temperature: only 1 is allowed for this model",
+    "This model does not support the parameter temperature.",
+    "Temperature other than 1 is not supported.",
+    {"message": "This value is not supported.", "param": "temperature"},
+    {"message": "Provider returned error", "metadata": {"raw": "temperature is deprecated"}},
 ]
 
 
@@ -216,11 +221,34 @@ def test_deep_nesting_is_no_answer(monkeypatch):
 def test_what_is_wrong_at_the_moment_can_be_seen(waits):
     with ChatServer(fault=first("an error")) as server:
         one = client(server)
-        server.reply = lambda messages: seen.append((one.problem, one.slowest)) or "0"
+        server.reply = lambda messages: seen.append((one.problem, one.heard)) or "0"
         seen = []
         one.ask(HELLO)
     assert seen[1][0] == "answers 200: Provider returned an error" and one.problem == ""
-    assert 0 < seen[0][1] < seen[1][1] and one.slowest == 0
+    assert seen[0][1] < seen[1][1] < one.heard
+
+
+@pytest.mark.parametrize("choice", [{"finish_reason": "error"}, {"error": {"message": "Overloaded", "code": 502}}])
+@pytest.mark.parametrize("content", ["Action: 1 is", ""])
+def test_an_answer_that_breaks_off_is_none(monkeypatch, choice, content):
+    def answer(self, fault, messages):
+        broken = {"choices": [{"message": {"content": content}, "finish_reason": "stop", **choice}]}
+        real(self, fault, messages) if fault is None else self.send(200, json.dumps(broken))
+
+    real = Handler.answer
+    monkeypatch.setattr(Handler, "answer", answer)
+    with ChatServer(fault=first("broken")) as server:
+        assert client(server).ask(HELLO) == "0" and len(server.asked) == 2
+        server.fault = always("broken")
+        with pytest.raises(ServerError, match=r"breaks off its answer: (error|.*Overloaded)"):
+            client(server).ask(HELLO)
+
+
+def test_an_error_may_stand_in_a_list(monkeypatch):
+    said = [{"error": {"code": 400, "message": "No such model"}}]
+    monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(400, json.dumps(said)))
+    with ChatServer() as server, pytest.raises(ServerError, match=r"answers 400: No such model$"):
+        client(server).ask(HELLO)
 
 
 def test_what_was_asked_in_vain_is_counted():
@@ -320,6 +348,19 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
     with ChatServer() as server, pytest.raises(ServerError, match=f"{end}$"):
         server.refuse = lambda body: (400, said)
         client(server, model="no-such").ask(HELLO)
+
+
+@pytest.mark.parametrize(("status", "problem"), [(401, "no key; set OPENAI_API_KEY"), (None, "cannot be reached")])
+def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(status, "no key"))
+    with ChatServer() as server:
+        one = client(server)
+        if status:
+            with pytest.raises(ServerError, match=problem):
+                one.models()
+    if not status:
+        with pytest.raises(ServerError, match=problem):
+            one.models()
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])

@@ -220,12 +220,14 @@ def test_trust_is_shown_at_first_and_at_the_end(shown):
 def test_a_teacher_that_was_never_trusted_is_spoken_of_in_a_line_that_fits_the_terminal(shown):
     def lines(*trusts):
         results = [(result("loro-plus", seed, trust=[trust, 0.0]), None) for seed, trust in enumerate(trusts)]
+        results += [(each | {"method": "clone-first"}, agent) for each, agent in results]
         return shown(LAKE, results).splitlines()[:-2]
 
-    *_, said, why = lines(0.0, 0.0)
+    *_, said, other, why = lines(0.0, 0.0)
     assert said == "loro-plus trusted its clone: 0.00 at first, 0.00 at the end"
+    assert other == "clone-first trusted its clone: 0.00 at first, 0.00 at the end"
     assert "do not beat random play" in why and len(why) < 80
-    assert lines(1.0, 0.0)[-1] == "loro-plus trusted its clone: 0.50 at first, 0.00 at the end"
+    assert lines(1.0, 0.0)[-1] == "clone-first trusted its clone: 0.50 at first, 0.00 at the end"
 
 
 @pytest.mark.parametrize(("given", "asked"), [([], 2048), (["--max-tokens", "64"], 64)])

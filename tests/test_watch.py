@@ -33,7 +33,7 @@ def keep(folder, name, agent=None):
         return made, agent or learner
 
     agent = files.result(folder, about, False, make)[1]
-    return files.result_path(folder, name, "clone", 3).with_suffix(".npz"), agent
+    return files.result_path(folder, {"env": name, "method": "clone", "seed": 3}).with_suffix(".npz"), agent
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +306,8 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("int('one')", ValueError, "^invalid literal"),
         ("def", ValueError, "'my_broken' is no module with ENVIRONMENTS: invalid syntax"),
         ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
+        ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
+        ("ENVIRONMENTS = {1: None}", ValueError, "choose one of 1, or your own"),
         ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
     ],
 )
