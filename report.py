@@ -21,10 +21,10 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # 
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 
-def group(results, methods):
+def group(results, methods, first=None):
     """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each.
     Its name is the method, then the model and the folder unless they are the usual ones of its environment: those of
-    `online`'s folder, or else of the first."""
+    `online`'s folder, or else of the first. first: how many evaluations of each count; None: all."""
     firsts = {r["env"]: r["folder"] for r in reversed(results)}
     usual = firsts | {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
     models = {r["env"]: r["model"] for r in reversed(results) if r["folder"] == usual[r["env"]] and r["model"]}
@@ -42,9 +42,10 @@ def group(results, methods):
             if unlike or s == t:
                 what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
                 raise UserError(f"{what}; give each run once, and unlike runs in folders of unlike names")
-        returns = np.array([run["returns"] for run in runs], float)
+        returns = np.array([run["returns"][:first] for run in runs], float)
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
-            raise UserError(f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows")
+            what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
+            raise UserError(f"{what}; give --first {min(n, lengths[env])}")
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns}
     return rows
 
@@ -103,9 +104,9 @@ def brief(rows):
         yield line([first, *cells.values(), ratio(regrets["online"], regrets["loro-plus"]) if known else ""])
 
 
-def draw(rows, first=None):
-    """A matplotlib Figure: a panel an environment, in it each row's mean and its interval. first: so many evaluations
-    of each alone. A point is the mean of a few neighbours, such that there are about thirty."""
+def draw(rows):
+    """A matplotlib Figure: a panel an environment, in it each row's mean and its interval. A point is the mean of a few
+    neighbours, such that there are about thirty."""
     from matplotlib.figure import Figure
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
     styles = dict(zip([*names, *{row["model"]: 0 for row in rows.values()}], zip(cycle(COLOURS), cycle(DASHES))))
@@ -114,7 +115,7 @@ def draw(rows, first=None):
     for i, env in enumerate(envs, 1):
         panel, span, llms = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return"), [], {}
         for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
-            returns, model, taught = row["returns"][:, :first], row["model"], row["llm_episodes"]
+            returns, model, taught = row["returns"], row["model"], row["llm_episodes"]
             (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
             starts = np.arange(0, returns.shape[1], every)
             points = np.stack([returns[:, start : start + every].mean(1) for start in starts], axis=1)
@@ -123,7 +124,7 @@ def draw(rows, first=None):
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
             if taught and llms.setdefault(model, name) == name:
-                mean, colour = row["returns"][:, :taught].mean(), styles[model][0]
+                mean, colour = returns[:, :taught].mean(), styles[model][0]
                 panel.axhline(mean, color=colour, ls=":", zorder=1, label=f"{model}'s mean")
                 panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
         if row["best_return"] is not None:
@@ -157,22 +158,20 @@ def main():
     add("--brief", action="store_true", help="a line an environment")
     add("--methods", nargs="+", metavar="METHOD", help="show these alone, in this order")
     add("--figure", type=writable(*terminal.FIGURES), metavar="FILE", help="draw the figure into a .png, .svg or .pdf")
-    add("--first", type=terminal.number(int, 1), metavar="N", help="draw the first N evaluations alone")
+    add("--first", type=terminal.number(int, 1), metavar="N", help="of each run the first N evaluations alone")
     add("--pack", type=writable(".gz"), metavar="FILE.gz", help="put all results into one file, read like them")
     options = parser.parse_args()
-    if options.first and not options.figure:
-        raise UserError("--first cuts the figure, not the table; give --figure as well")
     results = [result for place in options.places for result in files.read_results(place)]
     known = list(dict.fromkeys(result["method"] for result in results))
     if not set(options.methods or known) <= set(known):
         raise UserError(f"--methods: there are results of {', '.join(known)} alone")
-    rows = group(results, options.methods or known)
+    rows = group(results, options.methods or known, options.first)
     if options.pack:
         files.pack(results, options.pack)
     lines = brief(rows) if options.brief else table(rows)
     print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
-        save(rows, options.figure, lambda rows: draw(rows, options.first))
+        save(rows, options.figure)
     seeds = defaultdict(set)
     for (env, _), row in rows.items():
         seeds[env].update(row["seeds"])

@@ -278,7 +278,7 @@ def cut(study):
         (lambda study: [ROOT / "docs"], ["holds no results"]),
         (twice, ["Walk-v0, loro: seeds 0 and 0 differ in nothing; give each run once"]),
         (unlike, ["Walk-v0, loro: seeds 2 and 3 differ in epsilon, data; ", "folders of unlike names"]),
-        (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40"]),
+        (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40", "give --first 40"]),
         (no_number, ["loro-0.json is not a whole result"]),
         (cut, ["study.jsonl.gz is not a packed study"]),
         (lambda study: [study, "--pack", study], ["study"]),
@@ -294,14 +294,14 @@ def test_runs_that_are_not_shown_are_not_refused(study, show):
     assert names(show(*unlike(study), "--methods", "online")) == ["online"]
 
 
-def grouped(folder):
+def grouped(folder, *first):
     results = files.read_results(folder)
-    return report.group(results, sorted({result["method"] for result in results}))
+    return report.group(results, sorted({result["method"] for result in results}), *first)
 
 
 def drawn(folder, *first):
     pytest.importorskip("matplotlib")
-    return report.draw(grouped(folder), *first)
+    return report.draw(grouped(folder, *first))
 
 
 def lines(panel):
@@ -336,17 +336,20 @@ def test_a_point_of_the_figure_is_the_mean_of_so_many_evaluations_that_there_are
     assert (low, high) == (1.0, 64.5)  # two seeds: the interval is from the one to the other
 
 
-def test_to_cut_a_figure_that_is_not_drawn_is_refused(study, show):
-    assert refused(show(study, "--first", 3), "--first", "give --figure")
+def test_of_runs_of_unlike_lengths_the_first_evaluations_are_compared(study, show, tmp_path):
+    keep(study, "mix", 0, [9.0] * 50)
+    done = show(study, "--first", 30, "--pack", tmp_path / "all.gz")
+    totals = {name: row[1] for (_, name), row in rows(done).items()}
+    assert totals == {"online": "50.0", "loro": "282.0", "mix": "270.0"}
+    assert {len(run["returns"]) for run in files.read_results(tmp_path / "all.gz")} == {40, 50}  # whole all the same
+    assert refused(show(study, "--first", 45), "45 evaluations cannot be compared with 40", "give --first 40")
 
 
 def test_the_figure_can_show_the_first_evaluations_alone(tmp_path, show):
     keep(tmp_path / "study", "loro", 0, [float(i) for i in range(40)])
     panel = drawn(tmp_path / "study", 20).axes[0]
     np.testing.assert_allclose(lines(panel)["loro"].get_xydata(), [[i, i - 1] for i in range(1, 21)])
-    assert panel.get_xlim() == (0.5, 20.5)
-    for first in 20, 1:  # the LLM's mean is that of all its episodes
-        assert set(lines(drawn(tmp_path / "study", first).axes[0])["M's mean"].get_ydata()) == {0.5}
+    assert panel.get_xlim() == (0.5, 20.5) and set(lines(panel)["M's mean"].get_ydata()) == {0.5}
     pictures = tmp_path / "all.svg", tmp_path / "first.svg"
     for picture, options in zip(pictures, ([], ["--first", 20])):
         assert show(tmp_path / "study", "--figure", picture, *options).code == 0
