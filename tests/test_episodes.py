@@ -136,7 +136,9 @@ def test_an_evaluation_agrees_with_play(action):
 
 def test_transitions_are_an_episodes_steps():
     episode = play(Doubling(3), lambda observation: 0, 0)
-    assert list(transitions([episode] * 2)) == [(0, 0, 1, 1, False), (1, 0, 0, 2, False), (2, 0, 4, 3, True)] * 2
+    steps = [(0, 0, 1, 1, False), (1, 0, 0, 2, False), (2, 0, 4, 3, True)]
+    assert list(transitions([episode] * 2)) == steps * 2
+    assert list(transitions([episode._replace(truncated=True)])) == steps  # it ends at the time limit's very step
 
 
 def test_a_time_limit_makes_no_state_terminal():
@@ -264,9 +266,9 @@ def test_damage_in_one_place_is_named_or_harmless(tmp_path_factory, start, lengt
 
 def test_a_line_that_does_not_agree_with_its_checksum_is_refused(tmp_path):
     lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
-    for damaged in (lines[3].replace(b"0.0, 0.0", b"0.0, 1.0", 1), lines[3].replace(b"crc32", b"crc3", 1)):
-        path.write_bytes(b"\n".join([*lines[:3], damaged, *lines[4:]]))
-        with pytest.raises(UserError, match=r"file\.jsonl line 4: damaged"):
+    for i, old, new in (3, b"0.0, 0.0", b"0.0, 1.0"), (3, b"crc32", b"crc3"), (0, b"crc32", b"crc3"):
+        path.write_bytes(b"\n".join([*lines[:i], lines[i].replace(old, new, 1), *lines[i + 1 :]]))
+        with pytest.raises(UserError, match=rf"file\.jsonl line {i + 1}: damaged"):
             read_lake(path)
 
 

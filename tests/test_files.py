@@ -327,6 +327,21 @@ def test_a_policy_does_not_outlive_its_run(tmp_path):
     assert names(where(tmp_path).parent) == ["loro-3.json"]
 
 
+@pytest.mark.parametrize("unwritten", [".npz", ".json"])
+def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch, unwritten):
+    def full(path, data):
+        if path.suffix == unwritten:
+            raise OSError("no space left")
+        write_whole(path, data)
+
+    keep(tmp_path)
+    write_whole = files.write_whole
+    monkeypatch.setattr(files, "write_whole", full)
+    with pytest.raises(OSError, match="no space"):
+        files.result(tmp_path, KNOWN, False, make(learnt=1.0))
+    assert names(where(tmp_path).parent) == ["loro-3.npz"] and files.kept_result(tmp_path, KNOWN, True) is None
+
+
 @pytest.mark.parametrize("wrong", [{"returns": [1.0, np.nan, 0.5]}, {"returns": [1.0, 2, np.inf]}, {"learnt": np.nan}])
 def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
     keep(tmp_path)

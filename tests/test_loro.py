@@ -10,9 +10,10 @@ import sys
 from importlib.metadata import version
 from typing import NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import pytest
-from helpers import ROOT, documented, doubling, python, recording, reusing, world, write_lines
+from helpers import ROOT, Doubling, documented, doubling, python, recording, reusing, world, write_lines
 
 import agents
 import envs_text
@@ -436,6 +437,12 @@ def test_the_learners_own_steps_are_stored_as_they_were_and_a_time_limit_ends_no
     assert set(np.flatnonzero(fallen) + 1) - {len(s)} <= set(begins)
     np.testing.assert_allclose(s2[:, 0], s[:, 0] + 0.02 * s[:, 1], atol=1e-5)  # Euler's step of the cart
     assert (rewards == 1).all() and set(actions) == {0, 1}
+
+
+def test_an_episode_that_terminates_at_the_very_step_of_the_time_limit_has_terminated(played):
+    both = TOY[0]._replace(make=lambda: gym.wrappers.TimeLimit(Doubling(3), 3))
+    short((both, []), "online")
+    assert [bool(terminated) for *_, terminated in played[:6]] == [False, False, True] * 2
 
 
 @pytest.mark.parametrize("world", [LAKE, CART], ids=["table", "network"])
