@@ -88,7 +88,7 @@ class MLP:
         for (W, _), (x, y, std) in zip(reversed(self.layers), reversed(cache)):
             dW, db = linear_backward(dz, x)
             gradients = [dW.ravel(), db, *gradients]
-            if y is not None:
+            if y is not None:  # else x is the network's input
                 dy = relu_backward(dz @ W.T, x)
                 dz = layer_norm_backward(dy, y, std) if self.norm else dy
         return np.concatenate(gradients)
