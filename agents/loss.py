@@ -9,8 +9,8 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
         y = r + max(discount * max_a' Q(s', a') - advantage_learning * gap,  discount * Q(s', a))
         gap = max_a' Q(s, a') - Q(s, a)
 
-    The best action in s has no gap: for it this is Q-learning, and Q a return. The targets of the others fall by a share
-    of their gaps, so that small errors no longer decide which is best, but not below the worth of doing it again in s'.
+    The best action in s has no gap: for it this is Q-learning, and Q a return. Other targets fall by a share of their
+    gaps, so that small errors no longer decide which is best, but not below the worth of doing the same again in s'.
     (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, section 4, except that the maximum is each
     sample's, not that of expectations.) Termination ends the bootstrap, truncation not."""
     rows, a = np.arange(len(q)), batch.actions
