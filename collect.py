@@ -149,7 +149,7 @@ def news(player):
     if client.problem:
         said += f", asking again: it {client.problem}"
     elif (silent := time.monotonic() - client.heard) > 10:
-        said += f", no answer for {silent:.0f} s"
+        said += f", nothing heard for {silent:.0f} s"
     if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
         cut_off = "cut off by --max-tokens, " if player.invalid.endswith(CUT_OFF) else ""
         said += f", {cut_off}such as {player.invalid!r:.100}"
@@ -173,15 +173,15 @@ def recorded(environment, env_name, path, settings, asking):
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
     if len(episodes) < n:
         raise UserError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
-    mean, model = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
+    mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
-    print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {model}, mean return {mean:.2f} ({where})"))
+    print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
     warn_of_random_play(environment, episodes)
     longest = max(len(episode.actions) for episode in episodes)
     if longest > settings.steps_per_evaluation:
         said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
         print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
-    return model, episodes
+    return header.get("model"), episodes
 
 
 def watched(player, env_name, path, n):

@@ -243,7 +243,7 @@ def find_environment(name, reasoning=False):
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
     try:
         numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{name}: not all of these are numbers: {given}") from None
     environment = environment._replace(**numbers)
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():

@@ -165,7 +165,7 @@ def result(folder, known, resume, make):
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     path = result_path(folder, known)
-    path.unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
+    path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
     if agent.updates:
         about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
         np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)

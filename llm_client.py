@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent import futures
+from contextlib import suppress
 from typing import NamedTuple
 
 import requests
@@ -64,7 +65,8 @@ class ChatClient:
         self.session.auth = self._sign
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.session.trust_env = not re.match(r"https?://(localhost|127\.|\[::1\])", self.base_url)  # no proxy there
-        self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
     @property
     def repeatable(self):
@@ -100,7 +102,7 @@ class ChatClient:
         except UnusableAnswer as failure:
             raise ServerError(f"{self.base_url} {failure.args[0]}") from None
         if response.status_code in (401, 403):
-            raise self._refusal(response, data.decode(errors="replace"))
+            self._answer(response, data)  # raises what it says
         try:
             return [self._shown(model["id"]) for model in parse_json(data)["data"]]
         except (ValueError, KeyError, TypeError):
@@ -157,7 +159,7 @@ class ChatClient:
     def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            found = parse_json(data.strip().removeprefix(b"[").removesuffix(b"]"))  # Gemini's errors are in a list
+            found = parse_json(re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S))  # Gemini's errors are in a list
         except ValueError:
             found = {"error": f"no JSON (does --base-url end in /v1?): {data.decode(errors='replace')}"}
         if response.status_code != 200 or found.get("error"):
@@ -168,13 +170,13 @@ class ChatClient:
             finish, broken = choice.get("finish_reason"), choice.get("error")
         except (KeyError, IndexError, TypeError, AttributeError):
             raise UnusableAnswer("gives no chat completion", 0) from None
-        if broken or finish == "error":
-            raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}", 0)
         usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
         with self.lock:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
                 if type(usage.get(name)) is int and 0 <= usage[name] < 1e9:
                     self.costs[kind] += usage[name]
+        if broken or finish == "error":
+            raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}", 0)
         content, refusal, *thoughts = (self._without_key(text_of(text)) for text in texts)
         thought = thoughts[0] or thoughts[1]
         answer = content or refusal or (thought and REASONING_ALONE + thought)
@@ -183,17 +185,20 @@ class ChatClient:
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
         status, retry_after, advice = response.status_code, response.headers.get("Retry-After", ""), ""
-        if isinstance(error, dict):
-            error = " ".join(str(error[name]) for name in ("message", "metadata", "param") if error.get(name)) or error
-        said = self._shown(response.headers.get("Location", error))
+        told = [error[name] for name in ("message", "metadata") if error.get(name)] if isinstance(error, dict) else []
+        said = self._shown(response.headers.get("Location", " ".join(map(str, told)) or error))
         problem = f"answers {status}: {said}"
-        adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), said)
+        adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), str(error).lower())
         if status in (200, 408, 429) or status >= 500 or adapted:
             return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
-        elif (status == 404 or str(self.asking.model) in said) and self.asking.model not in (models := self.models()):
-            advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
+        elif status == 404 or str(self.asking.model) in said:
+            models = []
+            with suppress(ServerError):  # what was refused is told, whatever comes of this
+                models = self.models()
+            if self.asking.model not in models:
+                advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
         return ServerError(f"{self.base_url} {problem}{advice}")
 
     def _adapts(self, sent, said):
@@ -202,7 +207,7 @@ class ChatClient:
         with self.lock:
             if "max_tokens" in sent and "max_completion_tokens" in said:
                 self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
-            elif "temperature" in sent and refused and "temperature" in said.lower():
+            elif "temperature" in sent and refused and "temperature" in said:
                 self.body.pop("temperature", None)
             else:
                 return False

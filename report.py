@@ -45,8 +45,9 @@ def group(results, methods, first=None):
         returns = np.array([run["returns"][:first] for run in runs], float)
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
-            raise UserError(f"{what}; give --first {min(n, lengths[env])}")
-        rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns}
+            raise UserError(f"{what}; give --first {min(len(run['returns']) for run in chosen if run['env'] == env)}")
+        llm_mean = np.mean([run["returns"][: run["llm_episodes"] or None] for run in runs])
+        rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns, "llm_mean": llm_mean}
     return rows
 
 
@@ -124,8 +125,8 @@ def draw(rows):
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
             if taught and llms.setdefault(model, name) == name:
-                mean, colour = returns[:, :taught].mean(), styles[model][0]
-                panel.axhline(mean, color=colour, ls=":", zorder=1, label=f"{model}'s mean")
+                label, colour = f"{model or 'the LLM'}'s mean", styles[model][0]
+                panel.axhline(row["llm_mean"], color=colour, ls=":", zorder=1, label=label)
                 panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
         if row["best_return"] is not None:
             span.append(row["best_return"])

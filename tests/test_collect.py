@@ -461,7 +461,7 @@ def test_the_news_begins_with_what_matters():
         one.choose(START)
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
         one.client.heard -= 42
-        assert collect.news(one) == "2 of 2 replies invalid, no answer for 42 s, such as 'hm'"
+        assert collect.news(one) == "2 of 2 replies invalid, nothing heard for 42 s, such as 'hm'"
         one.invalid = "So, first of all [cut off]"
         assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
         one.invalid, one.client.problem = "hm", "answers 503: Loading model"
@@ -670,6 +670,7 @@ def test_a_file_outside_the_working_directory_is_shown_whole(folder, command, mo
     monkeypatch.chdir(folder / "elsewhere")
     said = command("--env", "FrozenLake-v1", "--method", "llm", "--rollouts", path).out
     assert f"FrozenLake-v1: 10 episodes by an unnamed player, mean return 0.70 ({path})" in said
+    assert json.loads((folder / "elsewhere/results/FrozenLake-v1/llm-0.json").read_text())["model"] is None
 
 
 def test_without_a_model_the_server_is_asked_for_its_models(folder, command):

@@ -222,6 +222,7 @@ def described(monkeypatch, like, **changes):
         (CART, {"grid": LAKE.grid}, "its grid has not one letter a state"),
         (LAKE, {"random_return": None}, "not all of these are finite: .*'random_return': None"),
         (LAKE, {"random_return": "x"}, "not all of these are numbers: .*'random_return': 'x'"),
+        (LAKE, {"random_return": 10**400}, "not all of these are numbers"),
         (CART, {"low": ((1.0, 2.0), (3.0,))}, "not all of these are numbers"),
         (LAKE, {"reward_scale": 0}, "its reward_scale is not above 0"),
         (LAKE, {"evaluations": 0}, "its evaluations are 0, not a whole number from 1 on"),

@@ -327,6 +327,14 @@ def test_a_policy_does_not_outlive_its_run(tmp_path):
     assert names(where(tmp_path).parent) == ["loro-3.json"]
 
 
+def test_a_link_to_a_result_stays_one(tmp_path):
+    keep(tmp_path)
+    where(tmp_path).rename(tmp_path / "elsewhere.json")
+    where(tmp_path).symlink_to(tmp_path / "elsewhere.json")
+    keep(tmp_path, best_return=7.0)
+    assert where(tmp_path).is_symlink() and json.loads((tmp_path / "elsewhere.json").read_text())["best_return"] == 7.0
+
+
 @pytest.mark.parametrize("unwritten", [".npz", ".json"])
 def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch, unwritten):
     def full(path, data):

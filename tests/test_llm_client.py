@@ -98,6 +98,7 @@ NO_TEMPERATURE = [
     "Temperature other than 1 is not supported.",
     {"message": "This value is not supported.", "param": "temperature"},
     {"message": "Provider returned error", "metadata": {"raw": "temperature is deprecated"}},
+    {"message": "Provider returned error", "metadata": {"headers": "x" * 400, "raw": "Not Supported: Temperature"}},
 ]
 
 
@@ -233,12 +234,14 @@ def test_what_is_wrong_at_the_moment_can_be_seen(waits):
 def test_an_answer_that_breaks_off_is_none(monkeypatch, choice, content):
     def answer(self, fault, messages):
         broken = {"choices": [{"message": {"content": content}, "finish_reason": "stop", **choice}]}
+        broken["usage"] = {"prompt_tokens": 500, "completion_tokens": 64}
         real(self, fault, messages) if fault is None else self.send(200, json.dumps(broken))
 
     real = Handler.answer
     monkeypatch.setattr(Handler, "answer", answer)
     with ChatServer(fault=first("broken")) as server:
-        assert client(server).ask(HELLO) == "0" and len(server.asked) == 2
+        one = client(server)
+        assert one.ask(HELLO) == "0" and one.costs == {"requests": 2, "tokens_in": 507, "tokens_out": 65}
         server.fault = always("broken")
         with pytest.raises(ServerError, match=r"breaks off its answer: (error|.*Overloaded)"):
             client(server).ask(HELLO)
@@ -350,9 +353,11 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
         client(server, model="no-such").ask(HELLO)
 
 
-@pytest.mark.parametrize(("status", "problem"), [(401, "no key; set OPENAI_API_KEY"), (None, "cannot be reached")])
+@pytest.mark.parametrize(
+    ("status", "problem"), [(401, "answers 401: no key; set OPENAI_API_KEY"), (None, "cannot be reached")]
+)
 def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
-    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(status, "no key"))
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(status, '{"error": {"message": "no key"}}'))
     with ChatServer() as server:
         one = client(server)
         if status:
@@ -361,6 +366,19 @@ def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
     if not status:
         with pytest.raises(ServerError, match=problem):
             one.models()
+
+
+@pytest.mark.parametrize("fault", ["403", "drop"])
+def test_a_refusal_is_told_though_the_server_names_no_models(monkeypatch, fault):
+    def names(self):
+        self.close_connection = True
+        if fault == "403":
+            self.send(403, "no")
+
+    monkeypatch.setattr(Handler, "do_GET", names)
+    told = r"answers 404: no: .*; does its URL end in /v1\?"
+    with ChatServer(fault=always("404")) as server, pytest.raises(ServerError, match=told):
+        client(server).ask(HELLO)
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])

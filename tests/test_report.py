@@ -343,13 +343,17 @@ def test_of_runs_of_unlike_lengths_the_first_evaluations_are_compared(study, sho
     assert totals == {"online": "50.0", "loro": "282.0", "mix": "270.0"}
     assert {len(run["returns"]) for run in files.read_results(tmp_path / "all.gz")} == {40, 50}  # whole all the same
     assert refused(show(study, "--first", 45), "45 evaluations cannot be compared with 40", "give --first 40")
+    keep(study, "forget", 0, [9.0] * 30)
+    assert refused(show(study), "give --first 30")
 
 
 def test_the_figure_can_show_the_first_evaluations_alone(tmp_path, show):
     keep(tmp_path / "study", "loro", 0, [float(i) for i in range(40)])
     panel = drawn(tmp_path / "study", 20).axes[0]
     np.testing.assert_allclose(lines(panel)["loro"].get_xydata(), [[i, i - 1] for i in range(1, 21)])
-    assert panel.get_xlim() == (0.5, 20.5) and set(lines(panel)["M's mean"].get_ydata()) == {0.5}
+    assert panel.get_xlim() == (0.5, 20.5)
+    for first in 20, 1:  # the LLM's mean is that of all its episodes
+        assert set(lines(drawn(tmp_path / "study", first).axes[0])["M's mean"].get_ydata()) == {0.5}
     pictures = tmp_path / "all.svg", tmp_path / "first.svg"
     for picture, options in zip(pictures, ([], ["--first", 20])):
         assert show(tmp_path / "study", "--figure", picture, *options).code == 0
