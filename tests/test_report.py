@@ -343,7 +343,7 @@ def test_of_runs_of_unlike_lengths_the_first_evaluations_are_compared(study, sho
     assert totals == {"online": "50.0", "loro": "282.0", "mix": "270.0"}
     assert {len(run["returns"]) for run in files.read_results(tmp_path / "all.gz")} == {40, 50}  # whole all the same
     assert refused(show(study, "--first", 45), "45 evaluations cannot be compared with 40", "give --first 40")
-    keep(study, "forget", 0, [9.0] * 30)
+    keep(study, "random", 0, [9.0] * 30)
     assert refused(show(study), "give --first 30")
 
 
