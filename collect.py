@@ -194,7 +194,8 @@ def watched(player, env_name, path, n):
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except ServerError as error:
-        resume = f"; what ended is kept in {path}, and the same command goes on from there" if path.exists() else ""
+        kept = path.exists() and client.costs  # else it was the command that was wrong
+        resume = f"; what ended is kept in {path}, and the same command goes on from there" if kept else ""
         raise ServerError(f"{error}{resume}") from None
     terminal.status()
     if player.replies:

@@ -57,7 +57,7 @@ def check(environment, name):
     if isinstance(space, gym.spaces.Discrete):
         wanted, fit = "Discrete from 0 on, with low and high None", space.start == 0 and low is high is None
     else:
-        wanted = "a row of numbers, with a low and a high for each, the low below the high"
+        wanted = "a row of numbers, with a low and a high for each, the low below the high (a wrapper can make it one)"
         fit = np.shape(low) == np.shape(high) == space.shape and np.issubdtype(space.dtype, np.number)
         fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
     known = () if environment.best_return is None else ("best_return",)
@@ -70,7 +70,7 @@ def check(environment, name):
         f"of its words {words} one is empty, or the number of another action": clear,
         f"of its words {words} two are the same": len({word.lower() for word in words}) == len(words),
         f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
-        "it has no step limit; register it with max_episode_steps": env.spec and env.spec.max_episode_steps,
+        "it has no step limit; give gym.make its max_episode_steps": env.spec and env.spec.max_episode_steps,
         f"not all of these are finite: {numbers}": finite,
         "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
         "its random_std is below 0": not finite or environment.random_std >= 0,

@@ -229,7 +229,7 @@ def read_results(place):
     else:
         raise UserError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
     if not found:
-        raise UserError(f"{place} holds no results")
+        raise UserError(f"{place} holds no results; of a packed study give the file")
     return found
 
 

@@ -196,7 +196,8 @@ def table(returns, best_return, columns=80):
         high = max(high, best_return)  # all alike: at the top only if nothing is better
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
     places = ",.0f" if high - low >= 100 else ".4g"
-    lines = [row("method", wide, "cumulative reward", "mean", "regret", f"{low:{places}} to {high:{places}}")]
+    scale = f"{'≤' if every.min() < low else ''}{low:{places}} to {high:{places}}"
+    lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
     for method, mean in means.items():
         regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
         bars = curve(mean, low, high, max(1, columns - wide - 44))

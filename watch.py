@@ -121,6 +121,8 @@ def main():
     options = parser.parse_args()
     if options.file.suffix == ".json":
         raise UserError(f"{options.file} is a result; its policy is {options.file.with_suffix('.npz')}, if it has one")
+    if not options.file.is_file():
+        raise UserError(f"there is no file {options.file}; give a policy, a .npz in results/ENV, or recorded episodes")
     chosen, recorded = options.episode or 0, options.file.suffix != ".npz"
     name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
     if options.env not in (None, name):

@@ -701,6 +701,9 @@ def test_a_failure_says_that_the_same_command_goes_on(folder, command):
         ask = [*ONE, "--base-url", server.url, "--model", "small", "--temperature", 1, "--concurrency", 1]
         with pytest.raises(ServerError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl, "):
             command(*ask)
+        with pytest.raises(ServerError, match=r"give --base-url a URL") as error:  # that command does not go on
+            command(*ONE, "--model", "small", "--temperature", 1)
+        assert "goes on" not in str(error.value)
         server.fault = lambda number: None
         assert "10 episodes by small" in command(*ask).out
 

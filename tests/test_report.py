@@ -268,6 +268,11 @@ def cut(study):
     return [packed]
 
 
+def empty(study):
+    (study.parent / "empty").mkdir()
+    return [study.parent / "empty"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problems"),
     [
@@ -275,7 +280,7 @@ def cut(study):
         (lambda study: [study, "--overview"], ["--overview"]),
         (lambda study: [study, "--methods", "loro", "magic"], ["results of loro, online alone"]),
         (lambda study: [study / "nowhere"], ["there is no ", "nowhere"]),
-        (lambda study: [ROOT / "docs"], ["holds no results"]),
+        (empty, ["empty holds no results; of a packed study give the file"]),
         (twice, ["Walk-v0, loro: seeds 0 and 0 differ in nothing; give each run once"]),
         (unlike, ["Walk-v0, loro: seeds 2 and 3 differ in epsilon, data; ", "folders of unlike names"]),
         (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40", "give --first 40"]),

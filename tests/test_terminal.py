@@ -35,7 +35,7 @@ def test_the_table():
     returns = {"online": np.array([[0.0, 2, 4, 6], [2, 4, 6, 8]]), "loro-plus": np.array([[8.0, 8, 9, 10]])}
     assert visible(terminal.table(returns, 10.0)) == visible(
         [
-            "method    cumulative reward       mean      regret   2.4 to 10",
+            "method    cumulative reward       mean      regret   ≤2.4 to 10",
             "online                 16.0       4.00        24.0   ▁▂▃▅",
             "loro-plus              35.0       8.75         5.0   ▆▆▇█",
         ]
@@ -45,7 +45,7 @@ def test_the_table():
 def test_a_best_return_that_is_unknown_leaves_regret_unknown():
     assert visible(terminal.table({"loro": np.array([[-1234.5, -1000]])}, None)) == visible(
         [
-            "method cumulative reward       mean      regret   -1,211 to -1,000",
+            "method cumulative reward       mean      regret   ≤-1,211 to -1,000",
             "loro            -2,234.5  -1,117.25     unknown   ▁█",
         ]
     )

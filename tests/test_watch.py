@@ -329,6 +329,9 @@ def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
         shown(write_lines(tmp_path / "online-0.txt", {"env": "FrozenLake-v1"}))
     with pytest.raises(UserError, match=r"online-3\.json is a result; its policy is .*online-3\.npz, if it has one"):
         shown(tmp_path / "online-3.json")
+    for missing in tmp_path, tmp_path / "llm-0.npz":
+        with pytest.raises(UserError, match=rf"there is no file {missing}; give a policy"):
+            shown(missing)
     path = tmp_path / "lake.txt"
     path.write_bytes((ROOT / "rollouts/FrozenLake-v1.jsonl").read_bytes())
     assert "10 episodes by Claude" in shown(path)
@@ -403,9 +406,10 @@ def blocks(name):
 def test_readmes_lines_load_a_policy(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     command("--env", "FrozenLake-v1", "--method", "loro-plus", "--evaluations", 12)
-    known = {"observations": np.array([0, 4, 14])}
-    exec(next(block for block in blocks("README.md") if "load_agent" in block), known)
-    assert known["env_name"] == "FrozenLake-v1" and known["actions"].tolist()[:2] == [0, 0]
+    for known in ({"observation": observation} for observation in (0, 4)):
+        exec(next(block for block in blocks("README.md") if "load_agent" in block), known)
+        assert known["env_name"] == "FrozenLake-v1" and known["action"] == 0
+        assert known["env"].spec.id == "FrozenLake-v1" and known["env"].reset()[0] == 0
 
 
 def test_the_data_cards_lines_write_demonstrations(tmp_path, monkeypatch, command):
