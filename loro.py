@@ -183,11 +183,11 @@ def main():
         for known in taught:
             known |= {"model": model, "config": known["config"] | {"episodes": checksum}}
             files.kept_result(options.out, known, options.resume)  # now of these episodes
-    for known in plan:
-        method, what = METHODS[known["method"]], "{env} {method} seed {seed}".format(**known)
+    for i, known in enumerate(plan, 1):
+        method, what = METHODS[known["method"]], "{} of {}: {env} {method} seed {seed}".format(i, len(plan), **known)
         make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))
         results.append(files.result(options.out, known, options.resume, make))
-        terminal.status(what, "is done", log=len(plan) > 1)
+        terminal.status(what, "is done" if results[-1][1] else "was there", log=len(plan) > 1)
     terminal.show(environment, results, options.out / files.file_name(options.env))
     if options.figure:
         report.save(report.group([{"folder": "", **each} for each, _ in results], options.method), options.figure)

@@ -522,7 +522,8 @@ def test_the_command_line_shows_a_table_and_keeps_the_results(tmp_path, command)
     assert "regret" in out and "→" in out and "loro-plus trusted its clone: 1.00 at first" in out
     warning, *done = err.splitlines()
     assert "warning: an episode of 100 steps" in warning  # these evaluations are twenty steps apart
-    assert done == [f"FrozenLake-v1 {name} seed {seed} is done" for name in methods for seed in (3, 4)]
+    runs = enumerate(((name, seed) for name in methods for seed in (3, 4)), 1)
+    assert done == [f"{i} of 6: FrozenLake-v1 {name} seed {seed} is done" for i, (name, seed) in runs]
     assert set(kept(tmp_path)) == {f"{name}-{seed}" for name in methods for seed in (3, 4)}
 
 
@@ -599,7 +600,8 @@ def test_resume_skips_what_is_there(tmp_path, command, calls, monkeypatch):
     monkeypatch.setattr(files, "code_checksum", lambda *parts: kept(tmp_path)["loro-0"]["config"]["code"])
     running = calls(loro, "run")
     assert "regret" in command(*ONE, "--seeds", 2, "--resume", "--out", tmp_path).out
-    command(*ONE, "--seeds", 3, "--resume", "--out", tmp_path)
+    told = command(*ONE, "--seeds", 3, "--resume", "--out", tmp_path).err.splitlines()[-3:]
+    assert [line.rpartition(" seed ")[2] for line in told] == ["0 was there", "1 was there", "2 is done"]
     assert [given[3] for given in running] == [2]
     assert len(before) == 2 and all(path.read_bytes() == whole for path, whole in before.items())
     assert (tmp_path / "FrozenLake-v1" / "loro-2.json").exists()
@@ -824,7 +826,7 @@ def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
     endless = ["--method", "random", "online", "--env", "FrozenLake-v1", "--evaluations", 1_000_000, "--out", tmp_path]
     process = python(ROOT / "loro.py", *endless)
-    assert process.stderr.readline() == "FrozenLake-v1 random seed 0 is done\n"
+    assert process.stderr.readline() == "1 of 2: FrozenLake-v1 random seed 0 is done\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130 and err == "loro.py: stopped; what is finished is kept\n"
