@@ -177,8 +177,10 @@ def main():
     for (env, _), row in rows.items():
         seeds[env].update(row["seeds"])
     for (env, name), row in rows.items():
-        if lacking := ", ".join(map(str, sorted(seeds[env].difference(row["seeds"])))):
-            print(terminal.printable(f"report.py: {env} {name} has no seed {lacking}"), file=sys.stderr)
+        if lacking := sorted(seeds[env].difference(row["seeds"])):
+            whole = len(lacking) > 2 and lacking[-1] - lacking[0] == len(lacking) - 1  # each number between them
+            shown = f"{lacking[0]} to {lacking[-1]}" if whole else ", ".join(map(str, lacking))
+            print(terminal.printable(f"report.py: {env} {name} has no seed {shown}"), file=sys.stderr)
 
 
 if __name__ == "__main__":
