@@ -79,7 +79,7 @@ def table(rows):
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
-        cells.append("unknown" if np.isnan(best) else f"{regret.sum():,.1f}")
+        cells.append("unknown" if np.isnan(best) else terminal.tenths(regret.sum()))
         after_llm = regret[taught:]
         cells.append(ratio(baseline.sum(), regret.sum()))
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if taught else "")
@@ -99,7 +99,7 @@ def brief(rows):
         for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
             each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
             low, high = interval(each)
-            cells[name] = f"{each.mean():,.1f}" + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
+            cells[name] = terminal.tenths(each.mean()) + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
             regrets[name] = each.mean()
         first = env if known else f"{env} (reward)"
         yield line([first, *cells.values(), ratio(regrets["online"], regrets["loro-plus"]) if known else ""])

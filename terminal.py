@@ -175,6 +175,11 @@ def parse(methods, settings, asking, arguments=None):
     return argparse.Namespace(**options), *groups
 
 
+def tenths(number):
+    """`number` with one decimal, which is never -0.0."""
+    return f"{round(number, 1) + 0.0:,.1f}"
+
+
 def curve(returns, low, high, width):
     """`returns` as at most `width` bars, each the mean of its share of them, from `low` or less to `high`."""
     means = np.array([part.mean() for part in np.array_split(returns, min(width, len(returns)))])
@@ -199,7 +204,7 @@ def table(returns, best_return, columns=80):
     scale = f"{'≤' if every.min() < low else ''}{low:{places}} to {high:{places}}"
     lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
     for method, mean in means.items():
-        regret = "unknown" if best_return is None else f"{best_return * len(mean) - mean.sum():,.1f}"
+        regret = "unknown" if best_return is None else tenths(best_return * len(mean) - mean.sum())
         bars = curve(mean, low, high, max(1, columns - wide - 44))
         lines.append(row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret, bars))
     return lines

@@ -87,6 +87,11 @@ def test_the_table_agrees_with_a_count_by_hand(study, show):
     assert rows(done) == {("Walk-v0", "loro"): loro, ("Walk-v0", "online"): online}
 
 
+def test_a_little_more_than_the_best_is_no_regret(tmp_path, show):
+    keep(tmp_path, "online", 0, [10.001] * 3)
+    assert "| 0.0 |" in show(tmp_path).out and "| 0.0 |" in show(tmp_path, "--brief").out
+
+
 def test_after_the_llm_as_many_evaluations_of_online_are_compared_from_its_first(tmp_path, show):
     keep(tmp_path, "online", 0, [0.0, 4.0, 8.0, 9.0])
     keep(tmp_path, "loro", 0, [5.0, 5.0, 8.0, 9.0])

@@ -42,6 +42,10 @@ def test_the_table():
     )
 
 
+def test_a_little_more_than_the_best_is_no_regret():
+    assert terminal.table({"loro": np.array([[10.01, 10.02]])}, 10.0)[1].split()[3] == "0.0"
+
+
 def test_a_best_return_that_is_unknown_leaves_regret_unknown():
     assert visible(terminal.table({"loro": np.array([[-1234.5, -1000]])}, None)) == visible(
         [
