@@ -6,17 +6,23 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import terminal
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import read_rollouts
 
-print("| environment | steps in ten episodes | different prompts | tokens in, each | tokens in, all |")
-print("| --- | ---: | ---: | ---: | ---: |")
-for name in ENVIRONMENTS:
-    path = ROOT / "rollouts" / f"{name}.jsonl"
-    if path.is_file():
+
+def main():
+    terminal.Parser(description="What ten episodes ask of a server.").parse_args()
+    print("| environment | steps in ten episodes | different prompts | tokens in, each | tokens in, all |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in ENVIRONMENTS:
         environment = find_environment(name)
-        _, episodes = read_rollouts(path, name, environment.make())
+        _, episodes = read_rollouts(ROOT / "rollouts" / f"{name}.jsonl", name, environment.make())
         prompts = [environment.describe(o) for episode in episodes for o in episode.observations[:-1]]
         each = (len(environment.rules) + sum(map(len, prompts)) / len(prompts)) / 4
         different = len(set(prompts))
         print(f"| {name} | {len(prompts):,} | {different:,} | {each:.0f} | {different * each / 1000:.0f} thousand |")
+
+
+if __name__ == "__main__":
+    terminal.guard(main, "prompts.py")

@@ -1,11 +1,9 @@
 """The pages say what the code prints today: the walkthrough's numbers, and each table that stands by its command."""
 
 import doctest
-import os
+import importlib
 import re
-import subprocess
-import sys
-from pathlib import Path
+import shlex
 
 import pytest
 from helpers import ROOT
@@ -19,15 +17,23 @@ CODE = "study.md", "methods.md", "cluster.md"
 BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", "".join(PAGES[page] for page in CODE), re.S)
 
 
-def printed(*command):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PATH": path})
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_the_walkthrough_prints_what_it_says(monkeypatch):
+@pytest.fixture(autouse=True)
+def where_commands_are_given(monkeypatch):
     monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def printed(command):
+    """What `python SCRIPT ARGUMENTS` prints."""
+
+    def run(line):
+        _, script, *arguments = shlex.split(line)
+        return command(*arguments, program=importlib.import_module(script.removesuffix(".py").replace("/", "."))).out
+
+    return run
+
+
+def test_the_walkthrough_prints_what_it_says():
     page = PAGES["walkthrough.md"].replace("```python", "").replace("```", "")
     examples = doctest.DocTestParser().get_doctest(page, {}, "walkthrough", None, 0)
     wrong = []
@@ -35,15 +41,15 @@ def test_the_walkthrough_prints_what_it_says(monkeypatch):
     assert len(examples.examples) > 60 and not wrong, "".join(wrong)
 
 
-@pytest.mark.parametrize(("name", "command"), COMMANDS)
-def test_what_a_command_prints_stands_on_its_page(name, command):
+@pytest.mark.parametrize(("name", "line"), COMMANDS)
+def test_what_a_command_prints_stands_on_its_page(name, line, printed):
     assert len(COMMANDS) > 5
-    assert printed("bash", "-c", command) in PAGES[name]
+    assert printed(line) in PAGES[name]
 
 
-def test_the_readmes_table_is_what_the_study_says_makes_it():
-    (command,) = re.findall(r"`(python report\.py [^`]*--brief[^`]*)`", PAGES["study.md"])
-    assert printed("bash", "-c", command) in PAGES["README.md"]
+def test_the_readmes_table_is_what_the_study_says_makes_it(printed):
+    (line,) = re.findall(r"`(python report\.py [^`]*--brief[^`]*)`", PAGES["study.md"])
+    assert printed(line) in PAGES["README.md"]
 
 
 def test_the_files_have_as_many_lines_as_the_readme_says():
@@ -56,5 +62,6 @@ def test_the_files_have_as_many_lines_as_the_readme_says():
 
 
 @pytest.mark.parametrize(("code", "output"), BLOCKS)
-def test_what_a_block_of_code_prints_stands_below_it(code, output):
-    assert printed(sys.executable, "-c", code) == output
+def test_what_a_block_of_code_prints_stands_below_it(code, output, capsys):
+    exec(code, {})
+    assert capsys.readouterr().out == output
