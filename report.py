@@ -46,7 +46,8 @@ def group(results, methods, first=None):
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
             raise UserError(f"{what}; give --first {min(len(run['returns']) for run in chosen if run['env'] == env)}")
-        llm_mean = np.mean([run["returns"][: run["llm_episodes"] or None] for run in runs])
+        taught = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
+        llm_mean = np.mean(taught) if taught else None
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns, "llm_mean": llm_mean}
     return rows
 
