@@ -92,11 +92,7 @@ def code_checksum(*parts):
     """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
     inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
     parts = *parts, *(module for name, module in sorted(sys.modules.items()) if name.startswith(inside))
-    trees = [tree_of(part) for part in parts]
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body[:1] = [] if node.body[1:] else [ast.Pass()]
-    return checksum([as_lists(tree) for tree in trees])
+    return checksum([as_lists(tree_of(part)) for part in parts])
 
 
 def tree_of(part):
@@ -108,7 +104,9 @@ def tree_of(part):
 
 
 def as_lists(node):
-    """A syntax tree in lists, the same in all versions of Python: without fields that are empty, which some add."""
+    """A syntax tree in lists, without docstrings, and without empty fields, which some versions of Python add."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        node.body[:1] = [] if node.body[1:] else [ast.Pass()]
     if isinstance(node, ast.JoinedStr):  # of an f-string Python 3.12 has some empty parts more
         node.values = [part for part in node.values if getattr(part, "value", None) != ""]
     if isinstance(node, ast.AST):

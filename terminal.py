@@ -117,7 +117,7 @@ def json_object(text):
 
 def add_fields(parser, title, fields):
     """An option for each field of the NamedTuple `fields`, by its name; the comment beside it is its help."""
-    add = parser.add_argument_group(title).add_argument
+    add, helps = parser.add_argument_group(title).add_argument, comments(fields)
     for name, kind in fields.__annotations__.items():
         default, form = fields._field_defaults.get(name), {}
         if kind is bool:
@@ -130,7 +130,7 @@ def add_fields(parser, title, fields):
             form = {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"}
         elif kind is float:
             form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
-        shown = comments(fields).get(name, "") + ("" if default is None else f" ({default})")
+        shown = helps.get(name, "") + ("" if default is None else f" ({default})")
         add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown.replace("%", "%%"), **form)
 
 
@@ -145,9 +145,10 @@ def parse(methods, settings, asking, arguments=None):
 
     The comment beside a row of `methods` is its help. Raises UserError for what makes no sense.
     """
+    about = comments(settings)
     parser = Parser(
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
-        epilog="\n".join(["methods:", *(f"  {name:<12} {comments(settings).get(name, '')}" for name in methods)]),
+        epilog="\n".join(["methods:", *(f"  {name:<12} {about.get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add, default = parser.add_argument, ["loro-plus", "loro", "online"]

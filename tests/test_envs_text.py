@@ -34,7 +34,7 @@ def test_each_action_has_a_name_and_a_place_in_the_rules(name):
 
 @every
 def test_the_rules_ask_for_a_number_or_for_reasons_first(name):
-    rules, reasoned = (find_environment(name, reasoning).rules for reasoning in (False, True))
+    rules, reasoned = (environment(name, reasoning).rules for reasoning in (False, True))
     assert rules.endswith(" Answer with the number of one action.")
     assert reasoned.endswith(" Think about it briefly, then answer with a last line `Action: <number>`.")
 
