@@ -132,7 +132,8 @@ def kept_result(folder, known, resume):
     """
     path = result_path(folder, known)
     if not (resume and path.exists()):
-        return check_writable(path)
+        check_writable(path)
+        return None
     found = read_result(path.read_bytes(), path)
     names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file

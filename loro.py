@@ -74,7 +74,7 @@ class Settings(NamedTuple):
     discount: float = 0.99  # gamma, the worth of a reward that comes a step later
     advantage_learning: float = 0.9  # advantage learning: share of its gap that an action loses; 0: Q-learning
     epsilon: float = 0.05  # share of random actions, in the end
-    epsilon_steps: int = 2000  # steps of fine-tuning in which epsilon would fall from 1 to 0
+    epsilon_steps: int = 2000  # epsilon falls by 1 / epsilon_steps a step of fine-tuning, from 1
     table_learning_rate: float = 0.05  # share of an error that the table corrects at once
     hidden: tuple[int, ...] = (64, 64)  # units of the network's hidden layers
     layer_norm: bool = True  # LayerNorm in the network
@@ -97,8 +97,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     env, *test_envs = [environment.make() for _ in range(1 + settings.episodes_per_evaluation)]
     for each in (env, *test_envs):
         each.reset(seed=int(env_rng.integers(2**31)))
-    make = partial(agents.make_agent, env, environment, settings)
-    learner, clone = make(learner_rng), make(clone_rng)
+    learner, clone = (agents.make_agent(env, environment, settings, rng) for rng in (learner_rng, clone_rng))
 
     # 1. Collect
     if method.data == "llm":
@@ -116,32 +115,33 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
     # 2. Pretrain
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
-    failed = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return  # nothing to learn from
+    nothing_to_learn = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
-    for _ in range(settings.pretrain_updates if method.pretrain and not failed else 0):
+    for _ in range(settings.pretrain_updates if method.pretrain and not nothing_to_learn else 0):
         learner.update(replay.sample(settings.batch_size, batch_rng))
     for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
-    if failed or not method.keep:
+    if nothing_to_learn or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune
-    trust, step, played, episode_return = [judge.trust] * len(data), 0, 0, 0.0
-    observation, player = env.reset()[0], clone if judge.trust else learner
+    trust, step, begun, ended = [judge.trust] * len(data), 0, 0, True
     steps = settings.steps_per_evaluation if method.fine_tune else 0
     for evaluation in range(len(data), settings.evaluations):
         for _ in range(steps if evaluation > len(data) else 0):  # the first evaluation precedes the first step
+            if ended:
+                observation, episode_return = env.reset()[0], 0.0
+                player = clone if judge.trust and begun % settings.clone_every == 0 else learner
+                begun += 1
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
             action = episodes.act(player, epsilon, act_rng, observation)
             observation = np.copy(observation)  # env.step may write the next one into the same array
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
-            observation, episode_return = next_observation, episode_return + reward
-            if terminated or truncated:
+            observation, episode_return, ended = next_observation, episode_return + reward, terminated or truncated
+            if ended:
                 earned = judge.clone_returns if player is clone else judge.learner_returns
                 earned.append(episode_return)
-                observation, episode_return, played = env.reset()[0], 0.0, played + 1
-                player = clone if judge.trust and played % settings.clone_every == 0 else learner
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1
@@ -186,8 +186,9 @@ def main():
     for i, known in enumerate(plan, 1):
         method, what = METHODS[known["method"]], "{} of {}: {env} {method} seed {seed}".format(i, len(plan), **known)
         make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))
-        results.append(files.result(options.out, known, options.resume, make))
-        terminal.status(what, "is done" if results[-1][1] else "was there", log=len(plan) > 1)
+        kept, agent = files.result(options.out, known, options.resume, make)
+        results.append((kept, agent))
+        terminal.status(what, "is done" if agent else "was there", log=len(plan) > 1)
     terminal.show(environment, results, options.out / files.file_name(options.env))
     if options.figure:
         report.save(report.group([{"folder": "", **each} for each, _ in results], options.method), options.figure)

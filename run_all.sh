@@ -4,7 +4,7 @@
 #   ./run_all.sh           runs what $OUT lacks, so that a study that was stopped goes on where it was
 #   ./run_all.sh --list    prints the runs instead, one command a line, each of them safe to run twice
 #
-#   Folders are seen from that of this file.
+#   Relative paths start at the folder of this file.
 #   QUICK=1                a small slice, in one to two minutes on two cores
 #   SEEDS="100 119"        the first seed and the last
 #   ROLLOUTS=FOLDER        another teacher: loro, loro-plus and clone on that folder's ENV.jsonl files

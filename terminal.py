@@ -213,10 +213,10 @@ def table(returns, best_return, columns=80):
 
 def arrows(environment, agent):
     """The lines of a map: at each walkable cell of a grid world the arrow of the action that `agent` takes there."""
-    best = agent.values(np.arange(sum(map(len, environment.grid)))).argmax(1)
-    marks = iter(ARROWS.get(word, word[0]) for word in np.array(environment.actions)[best])
-    cells = [[(cell, next(marks)) for cell in row] for row in environment.grid]
-    return [" ".join(cell if cell in "HGC" else arrow for cell, arrow in row) for row in cells]
+    cells = "".join(environment.grid)
+    words = np.array(environment.actions)[agent.values(np.arange(len(cells))).argmax(1)]
+    marks = [cell if cell in "HGC" else ARROWS.get(word, word[0]) for cell, word in zip(cells, words)]
+    return [" ".join(row) for row in np.reshape(marks, (len(environment.grid), -1))]
 
 
 def show(environment, results, folder):

@@ -1,6 +1,6 @@
-"""An agent has values(observations) -> Q(s, .), (n, actions), by which it acts; update(batch, imitate, step), by a
-Batch's rewards or imitating its actions, after so many steps of fine-tuning; `updates`, how many it made; n_actions;
-reward_scale; and `learnt`, the array by which it acts, which is kept in the end. See docs/algorithm.md."""
+"""The learners. agent.values(observations) is Q(s, .), (n, actions), by which it acts; update(batch, imitate, step)
+learns from a Batch's rewards, or imitates its actions, after so many steps of fine-tuning; `updates` counts these.
+`learnt`, the array by which it acts, is kept in the end. An agent also has n_actions, reward_scale and settings."""
 
 import gymnasium as gym
 

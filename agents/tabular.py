@@ -27,7 +27,7 @@ class QTable:
             next_q = self.values(batch.next_observations)
             y = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
             gradient = td_gradient(batch, q, y)
-        pair = s * self.n_actions + a
+        pair = np.ravel_multi_index((s, a), self.q.shape)
         times = np.bincount(pair)[pair]
         np.subtract.at(self.q, s, settings.table_learning_rate * gradient / times[:, None])
         self.updates += 1

@@ -1,7 +1,5 @@
 """Trust: who is to play, the clone of the LLM or the learner, by what either has earned."""
 
-import math
-
 import numpy as np
 
 
@@ -29,4 +27,4 @@ def lower_bound(returns, least_std=0.0):
     """mean - 2 std / sqrt(n) of n `returns`, two standard errors below their mean: what they are drawn from has a lower
     mean in 4% of cases for n = 10, 9% for 3 (Student 1908). As few may agree by chance, std is at least `least_std`."""
     std = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
-    return np.mean(returns) - 2 * max(std, least_std) / math.sqrt(len(returns))
+    return np.mean(returns) - 2 * max(std, least_std) / np.sqrt(len(returns))
