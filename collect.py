@@ -129,7 +129,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
             if episodes:
                 header, found = read()
                 kept = {**kept, **{episode.seed: episode for episode in episodes}, **found}
-                before, saved = saved, spent()
+                before, saved = saved, spent()  # the file's costs grow by what was spent since its last writing
                 header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
                 header["request"] = client.body
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])

@@ -159,6 +159,7 @@ def episode_of(record, env):
         wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
         states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
     said = replies if isinstance(replies, list) else []
+    # The types in each reply, which is a text or a list of votes.
     kinds = [set(map(type, reply)) if isinstance(reply, list) else {type(reply)} for reply in said]
     needs = {
         f"actions: not numbers from 0..{n_actions - 1}": T and are_numbers(actions, T, (int,), 0, n_actions - 1),

@@ -177,10 +177,10 @@ def main():
             known |= {"model": asking.get("model"), "llm_episodes": settings.llm_episodes}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
-    if taught := [known for known in plan if known["llm_episodes"]]:
+    if of_llm := [known for known in plan if known["llm_episodes"]]:
         model, recorded = collect.recorded(environment, options.env, options.rollouts, settings, Asking(**asking))
         checksum = files.checksum([episodes.record_of(each) for each in recorded])
-        for known in taught:
+        for known in of_llm:
             known |= {"model": model, "config": known["config"] | {"episodes": checksum}}
             files.kept_result(options.out, known, options.resume)  # now of these episodes
     for i, known in enumerate(plan, 1):

@@ -46,8 +46,8 @@ def group(results, methods, first=None):
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
             raise UserError(f"{what}; give --first {min(len(run['returns']) for run in chosen if run['env'] == env)}")
-        taught = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
-        llm_mean = np.mean(taught) if taught else None
+        llm_returns = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
+        llm_mean = np.mean(llm_returns) if llm_returns else None
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns, "llm_mean": llm_mean}
     return rows
 
@@ -75,15 +75,15 @@ def table(rows):
     """The lines of a Markdown table. Regret: what the mean lacks of the best; after LLM: without the LLM's episodes."""
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
     for (env, name), row in rows.items():
-        returns, taught, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan
+        returns, n_llm, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan
         online = rows.get((env, "online"), {"returns": np.full_like(returns, np.nan)})["returns"]
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
         cells.append("unknown" if np.isnan(best) else terminal.tenths(regret.sum()))
-        after_llm = regret[taught:]
+        after_llm = regret[n_llm:]
         cells.append(ratio(baseline.sum(), regret.sum()))
-        cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if taught else "")
+        cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
         yield line(cells)
 
@@ -117,7 +117,7 @@ def draw(rows):
     for i, env in enumerate(envs, 1):
         panel, span, llms = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return"), [], {}
         for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
-            returns, model, taught = row["returns"], row["model"], row["llm_episodes"]
+            returns, model, n_llm = row["returns"], row["model"], row["llm_episodes"]
             (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
             starts = np.arange(0, returns.shape[1], every)
             points = np.stack([returns[:, start : start + every].mean(1) for start in starts], axis=1)
@@ -125,10 +125,10 @@ def draw(rows):
             panel.plot(middle, points.mean(0), color=colour, linestyle=dashes, label=name)
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
-            if taught and llms.setdefault(model, name) == name:
+            if n_llm and llms.setdefault(model, name) == name:
                 label, colour = f"{model or 'the LLM'}'s mean", styles[model][0]
                 panel.axhline(row["llm_mean"], color=colour, ls=":", zorder=1, label=label)
-                panel.axvspan(0.5, taught + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
+                panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
         if row["best_return"] is not None:
             span.append(row["best_return"])
             panel.axhline(row["best_return"], color="black", lw=0.8, zorder=1, label="best attainable mean")
