@@ -15,7 +15,7 @@ import numpy as np
 import terminal
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
-from files import UserError, check_writable, file_name
+from files import UserError, are_numbers, check_writable, file_name
 from llm_client import CUT_OFF, ChatClient, ServerError
 
 RECORDED = Path(__file__).parent / "rollouts"
@@ -107,7 +107,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         if unlike or any(episode.seed is None for episode in episodes):
             made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
             raise UserError(f"{path} holds episodes {made}; give --rollouts another file")
-        if any(not isinstance(header.get(cost, 0), int | float) for cost in COSTS):
+        if not are_numbers([header.get(cost, 0) for cost in COSTS], len(COSTS)):
             raise UserError(f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
         return header, {episode.seed: episode for episode in episodes}
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import UserError
+from files import LARGEST, UserError
 from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
@@ -59,7 +59,8 @@ def check(environment, name):
     else:
         wanted = "a row of numbers, with a low and a high for each, the low below the high (a wrapper can make it one)"
         fit = np.shape(low) == np.shape(high) == space.shape and np.issubdtype(space.dtype, np.number)
-        fit = fit and len(space.shape) == 1 and np.isfinite([low, high]).all() and np.less(low, high).all()
+        fit = fit and len(space.shape) == 1 and (np.abs([low, high]) <= LARGEST).all()
+        fit = fit and np.less(*np.float32([low, high])).all()  # as a network sees them
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
@@ -75,14 +76,17 @@ def check(environment, name):
         "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
         "its random_std is below 0": not finite or environment.random_std >= 0,
         f"its evaluations are {budget!r}, not a whole number from 1 on": type(budget) is int and budget > 0,
-        "it has no rules; give its Environment `rules`": environment.rules,
+        "it has no rules; give its Environment `rules`": type(environment.rules) is str and environment.rules.strip(),
         "its grid has not one letter a state": len("".join(grid)) in (0, getattr(space, "n", 0)),
         "its grid is not a tuple of rows of one length": type(grid) is not str and len(set(map(len, grid))) < 2,
     }
     for problem, met in needs.items():
         if not met:
             raise UserError(f"{name}: {problem}")
-    if not isinstance(sentence := environment.describe(env.reset(seed=0)[0]), str):
+    observation, _ = env.reset(seed=0)
+    if (shape := np.shape(observation)) != space.shape:
+        raise UserError(f"{name}: its reset gives an observation of shape {shape}, not {space.shape}")
+    if not isinstance(sentence := environment.describe(observation), str):
         raise UserError(f"{name}: it describes an observation as {sentence!r}, not in words")
 
 
@@ -216,8 +220,8 @@ def own_environments(module):
     sys.path.insert(0, here := os.getcwd())
     try:
         found = importlib.import_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise UserError(f"{module!r} is no module with ENVIRONMENTS: {error}") from None
+    except (ImportError, SyntaxError, SystemExit) as error:
+        raise UserError(f"{module!r} is no module with ENVIRONMENTS: {str(error) or 'it ends Python'}") from None
     finally:
         sys.path.remove(here)
         sys.path.append(here)  # for what it imports later

@@ -60,8 +60,8 @@ def check_writable(path):
         with suppress(FileNotFoundError):  # Another run may have finished it.
             if time.time() - draft.stat().st_mtime > 3600:
                 draft.unlink()
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give a file")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
     with errors_of(path):
         TemporaryFile(dir=path.parent).close()
 

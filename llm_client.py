@@ -19,6 +19,7 @@ from files import UserError, parse_json
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
 LARGEST_ANSWER = 1_000_000  # bytes
+THIS_MACHINE = r"https?://(localhost|127\.|0\.0\.0\.0|\[::1?\])"  # no proxy stands before its own servers
 CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
 REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
 
@@ -64,7 +65,7 @@ class ChatClient:
         self.session = requests.Session()
         self.session.auth = self._sign
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
-        self.session.trust_env = not re.match(r"https?://(localhost|127\.|\[::1\])", self.base_url)  # no proxy there
+        self.session.trust_env = not re.match(THIS_MACHINE, self.base_url, re.I)
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
@@ -146,7 +147,9 @@ class ChatClient:
         except futures.TimeoutError:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
         except requests.exceptions.InvalidURL as error:
-            raise ServerError(f"--base-url: {self._shown(error)}; give one such as http://localhost:11434/v1") from None
+            proxies = self.session.trust_env and requests.utils.get_environ_proxies(self.base_url)
+            said = "it, or the proxy of your environment, is no URL" if proxies else self._shown(error)
+            raise ServerError(f"--base-url: {said}; give one such as http://localhost:11434/v1") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))

@@ -53,6 +53,7 @@ end() { echo "${clear:-}run_all.sh: $1" >&2; exit "${2:-2}"; } # REASON [EXIT CO
 commands=$(runs)
 [[ -n $commands ]] || end "ROLLOUTS=$ROLLOUTS holds no ENV.jsonl, such as FrozenLake-v1.jsonl"
 [[ $# == 0 ]] || { echo "$commands"; exit; }
+command -v python > /dev/null || end "there is no python; activate its environment, such as . .venv/bin/activate"
 
 # The runs say nothing but their errors, into a pipe: on a terminal, their status lines would hide the counter.
 total=$(grep -c '' <<< "$commands") n=0 failed=0

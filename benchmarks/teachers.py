@@ -115,6 +115,8 @@ def main():
     else:
         results = [run for place in options.places for run in read_results(place)]
         teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
+        if not teachers:
+            raise UserError("there are no pupils of a teacher whose recording is there, beside `online`")
         print("\n".join(table(teachers)))
         if options.figure:
             report.save(teachers, options.figure, draw)

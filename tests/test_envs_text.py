@@ -193,6 +193,12 @@ def transformed(like, observations=None, actions=None):
     return make
 
 
+def shaped(like, shape):
+    """What makes the environment of the Environment `like` with observations of another shape than its space has."""
+    space = like.make().observation_space
+    return lambda: gym.wrappers.TransformObservation(like.make(), lambda s: s.reshape(shape), space)
+
+
 def described(monkeypatch, like, **changes):
     """What `find_environment` makes of such a description."""
     monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(**{"rules": "Play."} | changes))
@@ -209,6 +215,9 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": (-1.0,) * 3}, "with a low and a high for each, the low below the high"),
         (CART, {"low": CART.high}, "with a low and a high for each, the low below the high"),
         (CART, {"low": (-np.inf, -3, -1, -3)}, "with a low and a high for each, the low below the high"),
+        (CART, {"low": (-3e38,) * 4, "high": (3e38,) * 4}, "with a low and a high for each, the low below the high"),
+        (CART, {"low": (1e9,) * 4, "high": (1e9 + 1,) * 4}, "with a low and a high for each, the low below the high"),
+        (CART, {"make": shaped(CART, (4, 1))}, r"its reset gives an observation of shape \(4, 1\), not \(4,\)"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "not a row of numbers"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 1))), "low": [[-1]], "high": [[1]]}, "not a row"),
         (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "not a row of numbers"),
@@ -239,6 +248,8 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"describe": lambda s: None}, "it describes an observation as None, not in words"),
         (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
         (LAKE, {"rules": None}, "it has no rules"),
+        (LAKE, {"rules": " "}, "it has no rules"),
+        (LAKE, {"rules": ["Play."]}, "it has no rules"),
         (LAKE, {"make": lambda: gym.make("FrozenCake-v1")}, "`FrozenCake` doesn't exist"),
     ],
 )

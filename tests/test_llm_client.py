@@ -458,12 +458,14 @@ def test_another_variable_may_hold_the_key(monkeypatch):
             client(server, api_key_env="MY_KEY").ask(HELLO)
 
 
-def test_no_proxy_stands_before_this_machine(monkeypatch):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "0.0.0.0"])
+def test_no_proxy_stands_before_this_machine(monkeypatch, host):
     with ChatServer(lambda messages: "by proxy") as proxy, ChatServer() as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
+        server.url = server.url.replace("127.0.0.1", host)
         assert client(server).ask(HELLO) == "0" and not proxy.connections
 
 
@@ -473,6 +475,16 @@ def test_a_proxy_that_fails_is_named(monkeypatch):
     monkeypatch.setenv("http_proxy", gone.url.removesuffix("/v1"))
     with pytest.raises(ServerError, match="through the proxy of your environment"):
         ChatClient(Asking("http://somewhere.invalid/v1", "small"), pauses=AT_ONCE).ask(HELLO)
+
+
+@pytest.mark.parametrize("proxy", ["http://me:secret@here:80800", "http://me:secret/pw@here:9", "me:secret@here", "x://s"])
+def test_a_proxy_that_is_none_is_named_without_its_password(monkeypatch, proxy):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(ServerError, match="it, or the proxy of your environment, is no URL") as error:
+        ChatClient(Asking("http://somewhere.invalid/v1", "small"), pauses=AT_ONCE).ask(HELLO)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-verý-secret"])

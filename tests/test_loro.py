@@ -805,7 +805,7 @@ def test_no_buffer_is_too_small_for_the_first_episodes(tmp_path, command):
 
 def test_a_result_that_cannot_be_written_is_refused_before_another_is_made(tmp_path, command):
     (tmp_path / "FrozenLake-v1" / "loro-1.json").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match=r"loro-1\.json is a folder"):
+    with pytest.raises(FileExistsError, match=r"loro-1\.json is a folder"):
         command(*ONE, "--seeds", 2, "--out", tmp_path)
     assert len(list((tmp_path / "FrozenLake-v1").iterdir())) == 1
 

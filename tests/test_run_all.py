@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,15 @@ def test_what_it_does_not_understand_it_refuses_in_one_line(variables, arguments
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("run_all.sh: ") and done.stderr.count("\n") == 1 and problem in done.stderr
+
+
+def test_without_python_it_says_so_once(tmp_path):
+    for name in ("bash", "dirname", "seq"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    environment = {**os.environ, "PATH": str(tmp_path), "OUT": str(tmp_path / "out")}
+    done = subprocess.run([ROOT / "run_all.sh"], env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stdout) == (2, "") and not (tmp_path / "out").exists()
+    assert done.stderr == "run_all.sh: there is no python; activate its environment, such as . .venv/bin/activate\n"
 
 
 def test_it_counts_its_runs_and_ends_with_the_table_and_the_figure(study):

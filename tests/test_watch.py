@@ -306,6 +306,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("int('one')", ValueError, "^invalid literal"),
         ("def", ValueError, "'my_broken' is no module with ENVIRONMENTS: invalid syntax"),
         ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
+        ("import sys; sys.exit()", ValueError, "'my_broken' is no module with ENVIRONMENTS: it ends Python"),
         ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
         ("ENVIRONMENTS = {1: None}", ValueError, "choose one of 1, or your own"),
         ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
