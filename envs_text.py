@@ -57,10 +57,11 @@ def check(environment, name):
     if isinstance(space, gym.spaces.Discrete):
         wanted, fit = "Discrete from 0 on, with low and high None", space.start == 0 and low is high is None
     else:
-        wanted = "a row of numbers, with a low and a high for each, the low below the high (a wrapper can make it one)"
+        wanted = "a row of numbers (a wrapper can make it one), with a low and a high for each, the low below the high"
+        wanted += f" in float32, and none beyond {LARGEST:g}"
         fit = np.shape(low) == np.shape(high) == space.shape and np.issubdtype(space.dtype, np.number)
         fit = fit and len(space.shape) == 1 and (np.abs([low, high]) <= LARGEST).all()
-        fit = fit and np.less(*np.float32([low, high])).all()  # as a network sees them
+        fit = fit and np.less(*np.float32([low, high])).all()
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
