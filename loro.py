@@ -119,7 +119,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
     for _ in range(settings.pretrain_updates if method.pretrain and not nothing_to_learn else 0):
         learner.update(replay.sample(settings.batch_size, batch_rng))
-    for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):
+    for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):  # `clone` needs no trust
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if nothing_to_learn or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)

@@ -7,7 +7,7 @@ class Judge:
     """Decides by returns who is trusted: the clone (trust 1) or the learner (0). The clone never is if its teacher does
     not beat random play beyond doubt; else it is as long as the learner is not level with it:
 
-        trust = 1 if lower_bound(teacher) > random_return and mean(learner) <= lower_bound(clone), else 0
+        trust = 1 if lower_bound(teacher, random_std) > random_return and mean(learner) <= lower_bound(clone), else 0
 
     teacher: the returns of the episodes that a run starts from. clone: these, and all that the clone has earned since:
     it no longer changes. learner, which gets better: the later half of [random_return] * prior + what it has earned.
