@@ -1,7 +1,7 @@
 """How good must the teacher be? Teachers of graded quality, and what `loro-plus` and `loro` make of their episodes.
 
     python benchmarks/teachers.py results/study/main/*/online-100.npz
-    for teacher in study/teachers/*; do ROLLOUTS=$teacher ./run_all.sh; done
+    for teacher in study/teachers/*; do SEEDS="100 105" ROLLOUTS=$teacher ./run_all.sh; done
     python benchmarks/teachers.py results/study --figure study/teachers.png
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
