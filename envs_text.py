@@ -250,7 +250,7 @@ def find_environment(name, reasoning=False):
         numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{name}: not all of these are numbers: {given}") from None
-    environment = environment._replace(**numbers)
+    environment = environment._replace(grid=environment.grid or (), **numbers)
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     check(environment, name)

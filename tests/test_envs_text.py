@@ -271,6 +271,10 @@ def test_numbers_may_be_numpys(monkeypatch):
     assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
 
 
+def test_no_grid_may_be_none(monkeypatch):
+    assert described(monkeypatch, CART, grid=None).grid == ()
+
+
 # What a reply says
 
 HARMONY = "<|start|>assistant<|channel|>final<|message|>"
