@@ -46,33 +46,39 @@ class Environment(NamedTuple):
 
 def check(environment, name):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
+    if not (callable(environment.make) and callable(environment.describe)):
+        raise UserError(f"{name}: its make and its describe are not both functions")
     try:
         env, other = environment.make(), environment.make()
     except gym.error.Error as error:
         raise UserError(f"{name}: {error}") from None
+    if not isinstance(env, gym.Env):
+        raise UserError(f"{name}: its make returns {env!r}, no gymnasium.Env")
     words, low, high, grid = [*map(str, environment.actions)], environment.low, environment.high, environment.grid
     space, actions, budget = env.observation_space, env.action_space, environment.evaluations
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
     clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
     if isinstance(space, gym.spaces.Discrete):
-        wanted, fit = "Discrete from 0 on, with low and high None", space.start == 0 and low is high is None
+        usable, wanted, fit = space.start == 0, "None for both", low is high is None
     else:
-        wanted = "a row of numbers (a wrapper can make it one), with a low and a high for each, the low below the high"
-        wanted += f" in float32, and none beyond {LARGEST:g}"
-        fit = np.shape(low) == np.shape(high) == space.shape and np.issubdtype(space.dtype, np.number)
-        fit = fit and len(space.shape) == 1 and (np.abs([low, high]) <= LARGEST).all()
+        usable = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
+        wanted = f"one of each for each number, the low below the high in float32, and none beyond {LARGEST:g}"
+        fit = np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
         fit = fit and np.less(*np.float32([low, high])).all()
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
     needs = {
+        f"its words are one text, {environment.actions!r}; is a comma missing?": type(environment.actions) is not str,
         f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
         "its make returns one and the same env each time; make a new one": env is not other,
         f"of its words {environment.actions} one is no text": words == [*environment.actions],
         f"of its words {words} one is empty, or the number of another action": clear,
         f"of its words {words} two are the same": len({word.lower() for word in words}) == len(words),
-        f"its observations are {space}, low {low}, high {high}, not {wanted}": fit,
-        "it has no step limit; give gym.make its max_episode_steps": env.spec and env.spec.max_episode_steps,
+        f"its observations are {space}, not Discrete from 0 on or a row of numbers; a wrapper can make them so": usable,
+        f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}": fit,
+        "it has no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps":
+            env.spec and env.spec.max_episode_steps,
         f"not all of these are finite: {numbers}": finite,
         "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
         "its random_std is below 0": not finite or environment.random_std >= 0,
@@ -216,7 +222,7 @@ ENVIRONMENTS = {
 
 def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises UserError without them."""
-    if not all(map(str.isidentifier, module.split("."))):
+    if not all(map(str.isidentifier, module.split("."))) or module.endswith(".py"):
         raise UserError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
     sys.path.insert(0, here := os.getcwd())
     try:
@@ -241,7 +247,8 @@ def find_environment(name, reasoning=False):
     known = own_environments(module) if colon else ENVIRONMENTS
     if own not in known:
         problem = "has no description in words" if own in gym.registry else "is not an environment known here"
-        raise UserError(f"{name!r} {problem}; choose one of {', '.join(map(str, known))}, or your own MODULE:NAME")
+        choice = ", ".join(f"{module}{colon}{each}" for each in known)
+        raise UserError(f"{name!r} {problem}; choose one of {choice}, or your own MODULE:NAME")
     environment = known[own](own) if callable(known[own]) else None
     if not isinstance(environment, Environment):
         raise UserError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")

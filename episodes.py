@@ -132,8 +132,10 @@ def read_rollouts(path, env_name, env):
             if checked and record.pop("crc32", None) != checksum(record):
                 raise UserError("damaged: its fields do not agree with its crc32")
             what = f"{record.get('format')} of {record.get('env')}"
-            if number == 1 and (what != wanted or not isinstance(record.get("model"), str | None)):
-                raise UserError(f"{what}, not {wanted} by a model with a name; give another file")
+            if number == 1 and what != wanted:
+                raise UserError(f"{what}, not {wanted}; give another file")
+            if number == 1 and not isinstance(record.get("model"), str | None):
+                raise UserError("its model is no text")
             found.append(record if number == 1 else episode_of(record, env))
         if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
             raise UserError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")

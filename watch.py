@@ -96,14 +96,14 @@ def frames(environment, episode, render_mode):
         raise UserError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
 
 
-def gif(pictures):
-    """The bytes of a moving picture, at 20 a second, from arrays."""
+def gif(pictures, pause):
+    """The bytes of a moving picture, of arrays, with a `pause` in milliseconds after each."""
     try:
         from PIL import Image  # here, since all else does without it
     except ImportError:
         raise UserError(f"no pictures, for want of Pillow; pip install {EXTRAS}") from None
     first, *rest = [Image.fromarray(each).quantize(64) for each in pictures]
-    first.save(data := io.BytesIO(), "GIF", save_all=True, append_images=rest, duration=50, loop=0)
+    first.save(data := io.BytesIO(), "GIF", save_all=True, append_images=rest, duration=pause, loop=0)
     return data.getvalue()
 
 
@@ -151,7 +151,8 @@ def main():
     mean = np.mean([each.total for each in shown])
     print(terminal.printable(f"{name}: {len(shown)} episodes by {by}, mean return {mean:.2f}"))
     if options.pictures:
-        files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array")))
+        pause = 1000 / min(20, environment.make().metadata.get("render_fps", 20))  # 50 a second are too fast to watch
+        files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array"), pause))
     if options.human:
         list(frames(environment, shown[chosen], "human"))
 

@@ -91,8 +91,10 @@ def main():
         environment = find_environment(name)
         env = environment.make()
         if name in grids or hasattr(env.unwrapped, "P"):
-            found = planned(env, *grids[name]) if name in grids else exact(env)
-            print(f"{name:20} {found:9.3f}   as described: {environment.best_return}", flush=True)
+            found = f"{planned(env, *grids[name]) if name in grids else exact(env):.3f}"
+        else:
+            found = "no model"
+        print(f"{name:20} {found:>9}   as described: {environment.best_return}", flush=True)
 
 
 if __name__ == "__main__":

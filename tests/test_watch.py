@@ -227,6 +227,7 @@ def test_pictures_show_each_step(shown, tmp_path):
     shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
     with pillow.open(tmp_path / "a.gif") as picture:
         assert picture.format == "GIF" and picture.n_frames == 14
+        assert picture.info["duration"] == 250  # milliseconds: this environment asks for four pictures a second
 
 
 @pytest.mark.parametrize("missing", ["PIL", "pygame"])
@@ -308,7 +309,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
         ("import sys; sys.exit()", ValueError, "'my_broken' is no module with ENVIRONMENTS: it ends Python"),
         ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
-        ("ENVIRONMENTS = {1: None}", ValueError, "choose one of 1, or your own"),
+        ("ENVIRONMENTS = {1: None}", ValueError, "choose one of my_broken:1, or your own"),
         ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
     ],
 )
@@ -380,10 +381,11 @@ def test_a_name_of_ones_own_does_not_hide_the_projects(module):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("my_games:Nonsense-v0", "choose one of Taxi-v4, FrozenLake-v1, or your own MODULE:NAME"),
+        ("my_games:Nonsense-v0", "choose one of my_games:Taxi-v4, my_games:FrozenLake-v1, or your own"),
         ("no_such_module:Taxi-v4", "'no_such_module' is no module with ENVIRONMENTS: No module named"),
         ("json:Taxi-v4", "'json' is no module with ENVIRONMENTS"),
         ("..x:Taxi-v4", "no module"),
+        ("my_games.py:Taxi-v4", "'my_games.py' is no module .*: give the name of one, such as my_games"),
     ],
 )
 def test_what_is_wrong_with_ones_own_name_is_said(module, name, problem):
