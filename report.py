@@ -128,7 +128,7 @@ def draw(rows):
             if n_llm and llms.setdefault(model, name) == name:
                 label, colour = f"{model or 'the LLM'}'s mean", styles[model][0]
                 panel.axhline(row["llm_mean"], color=colour, ls=":", zorder=1, label=label)
-                panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="the LLM's episodes (not online's)")
+                panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="played by the LLM (except online)")
         if row["best_return"] is not None:
             span.append(row["best_return"])
             panel.axhline(row["best_return"], color="black", lw=0.8, zorder=1, label="best attainable mean")
