@@ -151,7 +151,7 @@ def main():
     mean = np.mean([each.total for each in shown])
     print(terminal.printable(f"{name}: {len(shown)} episodes by {by}, mean return {mean:.2f}"))
     if options.pictures:
-        pause = 1000 / min(20, environment.make().metadata.get("render_fps", 20))  # 50 a second are too fast to watch
+        pause = 1000 / min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
         files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array"), pause))
     if options.human:
         list(frames(environment, shown[chosen], "human"))
