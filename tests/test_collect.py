@@ -715,6 +715,14 @@ def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
     assert "goes on" not in str(error.value)
 
 
+def test_a_model_that_seldom_misunderstands_is_not_warned_of(folder, command):
+    answers = iter(["hm", "hm"])
+    with ChatServer(lambda messages: next(answers, "0")) as server:
+        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "small"]
+        err = command(*lake, "--temperature", 1, "--concurrency", 1).err
+        assert "warning" not in err and next(answers, None) is None
+
+
 @pytest.mark.parametrize(
     ("finish_reason", "end"),
     [("stop", "'hm'; random ones stand in"), ("length", "'hm .cut off.'; .* it is cut off: give more --max-tok.*")],

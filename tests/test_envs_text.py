@@ -275,6 +275,10 @@ def test_numbers_may_be_numpys(monkeypatch):
     assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
 
 
+def test_what_stands_still_moves_to_the_right():  # as the recorded prompts say
+    assert environment("MountainCar-v0").describe([-0.5, 0.0]).endswith(" 0.0000 per step to the right.")
+
+
 def test_no_grid_may_be_none(monkeypatch):
     assert described(monkeypatch, CART, grid=None).grid == ()
 

@@ -576,3 +576,7 @@ def test_damage_to_a_packed_study_is_named_or_harmless(tmp_path_factory, start, 
         assert str(error).startswith(str(path)) and "\n" not in str(error)
     else:
         assert found == {"folder": "file", **json.loads(json.dumps(RESULT))}
+
+
+def test_a_file_name_has_one_dash_for_what_it_cannot_hold():
+    assert files.file_name("my games:Taxi/../v4 (2)") == "my-games-Taxi-..-v4-2-"

@@ -291,6 +291,7 @@ def empty(study):
         (twice, ["Walk-v0, loro: seeds 0 and 0 differ in nothing; give each run once"]),
         (unlike, ["Walk-v0, loro: seeds 2 and 3 differ in epsilon, data; ", "folders of unlike names"]),
         (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40", "give --first 40"]),
+        (lambda study: [*longer(study), "--methods", "mix", "loro"], ["40 evaluations cannot be compared with 50"]),
         (no_number, ["loro-0.json is not a whole result"]),
         (cut, ["study.jsonl.gz is not a packed study"]),
         (lambda study: [study, "--pack", study], ["study"]),

@@ -42,6 +42,10 @@ def test_the_table():
     )
 
 
+def test_the_scale_of_the_curves_ends_at_the_best_that_was_reached():
+    assert terminal.table({"loro": np.array([[0.0, 8.0]])}, 10.0)[0].endswith("to 8")
+
+
 def test_a_little_more_than_the_best_is_no_regret():
     assert terminal.table({"loro": np.array([[10.01, 10.02]])}, 10.0)[1].split()[3] == "0.0"
 

@@ -326,6 +326,10 @@ def test_another_environment_than_the_files_is_refused(kept, shown):
         shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
 
 
+def test_a_policy_plays_as_many_episodes_as_the_chosen_one_needs(kept, shown):
+    assert "FrozenLake-v1: 26 episodes by " in shown(kept["FrozenLake-v1"][0], "--episode", 25)
+
+
 def test_what_is_no_policy_is_read_as_a_recording(kept, shown, tmp_path):
     with pytest.raises(UserError, match=r"online-0\.txt line 1: "):
         shown(write_lines(tmp_path / "online-0.txt", {"env": "FrozenLake-v1"}))
