@@ -27,6 +27,14 @@ def command(monkeypatch, capsys):
 
 
 @pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """own_module(text) writes the module my_games.py into the working directory, a new one."""
+    monkeypatch.chdir(tmp_path)
+    yield (tmp_path / "my_games.py").write_text
+    sys.modules.pop("my_games", None)
+
+
+@pytest.fixture
 def calls(monkeypatch):
     """calls(owner, name) -> a list that grows: the arguments of each call of that function from now on."""
 

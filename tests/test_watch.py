@@ -251,12 +251,9 @@ MODULE += 'ENVIRONMENTS["FrozenLake-v1"] = lambda name: taxi("Taxi-v4")\n'
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
+def module(own_module):
     """A module of one's own in the working directory."""
-    (tmp_path / "my_games.py").write_text(MODULE)
-    monkeypatch.chdir(tmp_path)
-    yield
-    sys.modules.pop("my_games", None)
+    own_module(MODULE)
 
 
 def test_ones_own_environment_is_run_and_watched(module, tmp_path, command, shown):
