@@ -14,7 +14,6 @@ import zlib
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -30,40 +29,39 @@ class UserError(ValueError):
 
 def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
+    with drafted(path, data) as put:
+        put()
+
+
+@contextmanager
+def drafted(path, data):
+    """Has a draft beside the Path `path`, as long as it is open: `data` (bytes), on the disk. Yields what puts it in
+    place. An OSError inside names the file: not its draft, or, where the disk is full, none."""
     path = path.resolve()  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with errors_of(path):
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield lambda: os.replace(draft, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         draft.unlink(missing_ok=True)
 
 
-@contextmanager
-def errors_of(path):
-    """Makes an OSError inside name the file at `path`: not its draft, or, where the disk is full, none."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
         with suppress(FileNotFoundError):  # Another run may have finished it.
             if time.time() - draft.stat().st_mtime > 3600:
                 draft.unlink()
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
-    with errors_of(path):
-        TemporaryFile(dir=path.parent).close()
+    with drafted(path, b""):
+        pass
 
 
 def parse_json(text):
@@ -163,15 +161,17 @@ def result(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
+    about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
+    np.savez(learnt := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
     path = result_path(folder, known)
-    path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
-    if agent.updates:
-        about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
-        np.savez(policy := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
-        write_whole(path.with_suffix(".npz"), policy.getvalue())
-    else:
-        path.with_suffix(".npz").unlink(missing_ok=True)
-    write_whole(path, json.dumps(made).encode() + b"\n")
+    policy, text = path.with_suffix(".npz"), json.dumps(made).encode() + b"\n"
+    with drafted(path, text) as put, drafted(policy, learnt.getvalue()) as put_policy:  # or a full disk leaves the old
+        path.resolve().unlink(missing_ok=True)  # no crash is to leave an earlier run's beside this one's policy
+        if agent.updates:
+            put_policy()
+        else:
+            policy.unlink(missing_ok=True)
+        put()
     return made, agent
 
 

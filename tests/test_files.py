@@ -100,10 +100,10 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
 
 
 def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
-    def refuse(dir):
-        raise PermissionError(errno.EACCES, "Permission denied", str(dir / "tmpdraft"))
+    def refuse(draft, mode):
+        raise PermissionError(errno.EACCES, "Permission denied", str(draft))
 
-    monkeypatch.setattr(files, "TemporaryFile", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError) as refused:
         files.check_writable(tmp_path / "file")
     assert str(refused.value) == f"[Errno 13] Permission denied: '{tmp_path / 'file'}'"
@@ -338,19 +338,37 @@ def test_a_link_to_a_result_stays_one(tmp_path):
     assert where(tmp_path).is_symlink() and json.loads((tmp_path / "elsewhere.json").read_text())["best_return"] == 7.0
 
 
-@pytest.mark.parametrize("unwritten", [".npz", ".json"])
-def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch, unwritten):
-    def full(path, data):
-        if path.suffix == unwritten:
-            raise OSError("no space left")
-        write_whole(path, data)
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch, suffix):
+    def stop(draft, path):
+        if path.suffix == suffix:
+            raise KeyboardInterrupt
+        replace(draft, path)
 
     keep(tmp_path)
-    write_whole = files.write_whole
-    monkeypatch.setattr(files, "write_whole", full)
-    with pytest.raises(OSError, match="no space"):
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
         files.result(tmp_path, KNOWN, False, make(learnt=1.0))
     assert names(where(tmp_path).parent) == ["loro-3.npz"] and files.kept_result(tmp_path, KNOWN, True) is None
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch, written):
+    def write(file):
+        if len(writing) == written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        writing.append(file)
+
+    def fill_the_disk():
+        monkeypatch.setattr(os, "fsync", write)
+        return make(learnt=1.0)()
+
+    keep(tmp_path)
+    writing, before = [], {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()}
+    with pytest.raises(OSError, match=r"No space left .*loro-3"):
+        files.result(tmp_path, KNOWN, False, fill_the_disk)
+    assert {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()} == before
 
 
 @pytest.mark.parametrize("wrong", [{"returns": [1.0, np.nan, 0.5]}, {"returns": [1.0, 2, np.inf]}, {"learnt": np.nan}])

@@ -421,7 +421,7 @@ def test_dollars_are_drawn_and_a_picture_that_cannot_be_written_leaves_the_old_o
     path = tmp_path / "figure.png"
     assert show(tmp_path / "results", "--figure", path).code == 0 and path.read_bytes().startswith(b"\x89PNG")
     path.write_bytes(b"old")
-    monkeypatch.setattr("os.fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert show(tmp_path / "results", "--figure", path).code == 2 and path.read_bytes() == b"old"
 
 
