@@ -35,7 +35,7 @@ def write_whole(path, data):
 
 @contextmanager
 def drafted(path, data):
-    """Has a draft beside the Path `path`, as long as it is open: `data` (bytes), on the disk. Yields what puts it in
+    """While it is open, `data` (bytes) lies on the disk, in a draft beside the Path `path`; it yields what puts that in
     place. An OSError inside names the file: not its draft, or, where the disk is full, none."""
     path = path.resolve()  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +123,8 @@ def result_path(folder, run):
 
 
 def kept_result(folder, known, resume):
-    """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there.
-
-    known: what is known of it: env, method, seed, config, model if there is one, and more of what `result` keeps.
-    Raises UserError if what is there was made otherwise, OSError if a new one could not be written.
-    """
+    """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there. known: as for
+    `result`. Raises UserError if what is there was made otherwise, OSError if a new one could not be written."""
     path = result_path(folder, known)
     if not (resume and path.exists()):
         check_writable(path)
@@ -136,8 +133,7 @@ def kept_result(folder, known, resume):
     names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
-    if "episodes" not in now:  # they are not there yet
-        then.pop("episodes", None)
+    now.setdefault("episodes", then.get("episodes"))  # they may not be there yet
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
     if unlike:
         raise UserError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
@@ -149,8 +145,7 @@ def result(folder, known, resume, make):
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
     () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. What the
-    agent has learnt is kept beside it, in a .npz file. Raises UserError if what is there was made otherwise.
-    """
+    agent has learnt is kept beside it, in a .npz file. Raises as `kept_result` does."""
     if found := kept_result(folder, known, resume):
         return found, None
     started = time.perf_counter()
@@ -162,11 +157,11 @@ def result(folder, known, resume, make):
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
-    np.savez(learnt := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
+    np.savez(archive := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
     path = result_path(folder, known)
     policy, text = path.with_suffix(".npz"), json.dumps(made).encode() + b"\n"
-    with drafted(path, text) as put, drafted(policy, learnt.getvalue()) as put_policy:  # or a full disk leaves the old
-        path.resolve().unlink(missing_ok=True)  # no crash is to leave an earlier run's beside this one's policy
+    with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # the disk may be full
+        path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
         if agent.updates:
             put_policy()
         else:
@@ -176,18 +171,13 @@ def result(folder, known, resume, make):
 
 
 def read_policy(path):
-    """(about, learnt) of a policy that `result` kept: what was known of its run, and the learner's array.
-
-    Raises UserError if the file is none or is damaged, OSError if it cannot be opened.
-    """
-    with path.open("rb") as file:
-        try:
-            kept = np.load(file, allow_pickle=False)
-            about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
-            if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
-                return about, learnt
-        except Exception:  # of a dozen kinds, by what of the archive is damaged
-            pass
+    """(about, learnt) of a policy that `result` kept: what was known of its run, and the learner's array. Raises
+    UserError if the file is none or is damaged, OSError if it cannot be opened."""
+    with path.open("rb") as file, suppress(Exception):  # of a dozen kinds, by what of the archive is damaged
+        kept = np.load(file, allow_pickle=False)
+        about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
+        if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
+            return about, learnt
     raise UserError(f"{path} is not a whole policy; run that seed again")
 
 
@@ -208,10 +198,8 @@ def read_result(text, where):
 
 
 def read_results(place):
-    """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file.
-
-    Each holds its `folder`. Raises UserError for what is no result, or lies under another's name.
-    """
+    """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file. Each
+    holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(place)
     if place.is_dir():
         paths = sorted(place.resolve().rglob("*.json"))
