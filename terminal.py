@@ -26,8 +26,8 @@ MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
-    """Runs `main`. A UserError or OSError becomes one line on stderr and exit code 2, Ctrl-C one line and 130. All else
-    is a fault, as is what went through the user's own code: its traceback, and 1."""
+    """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
+    130. All else is a fault, as is what went through the user's own code: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None: closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
@@ -38,12 +38,12 @@ def guard(main, name):
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
     except Exception as error:
-        if not isinstance(error, UserError | OSError) or through_own_code(error, loaded):
+        if not isinstance(error, UserError | OSError | MemoryError) or through_own_code(error, loaded):
             code, problem = 1, traceback.format_exc()
         elif isinstance(error, BrokenPipeError):
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
         else:
-            code, problem = 2, printable(error)
+            code, problem = 2, printable(str(error) or type(error).__name__)
     status()
     print(f"{name}: {problem}", file=sys.stderr, flush=True)
     with suppress(OSError):  # nobody may read it any more
@@ -52,11 +52,10 @@ def guard(main, name):
 
 
 def through_own_code(error, loaded):
-    """Did `error` go through the user's own code, which is no library and was not `loaded` at first? Its author needs
-    the traceback."""
+    """Did `error` go through the user's own code, no library, not `loaded` at first? Its author needs the traceback."""
     paths = {os.path.abspath(each.filename) for each in traceback.extract_tb(error.__traceback__)} - loaded
     libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return any(not path.startswith(libraries) and "<" not in path for path in paths)
+    return any(os.path.isfile(path) and not path.startswith(libraries) for path in paths)  # no <string>, no .pyx
 
 
 def printable(text):

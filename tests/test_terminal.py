@@ -317,6 +317,7 @@ def test_without_a_terminal_only_the_log_is_written(capsys):
     [
         (UserError("give\nmore \x1b[31m"), 2, "x.py: give more  [31m\n"),
         (FileNotFoundError(2, "No such file", "a"), 2, "x.py: [Errno 2] No such file: 'a'\n"),
+        (MemoryError(), 2, "x.py: MemoryError\n"),
         (KeyboardInterrupt(), 130, "x.py: stopped; what is finished is kept\n"),
         (BrokenPipeError(), 141, ""),
     ],
@@ -330,6 +331,14 @@ def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, cod
     with pytest.raises(SystemExit) as ended:
         terminal.guard(fail, "x.py")
     assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
+
+
+def test_what_no_memory_holds_is_said_in_a_line(monkeypatch, capsys):
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(lambda: np.random.default_rng(0).random(10**14), "x.py")
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith("x.py: Unable to allocate 728. TiB") and said.count("\n") == 1
 
 
 def test_the_status_line_gives_way_to_the_last_word(monkeypatch):
@@ -360,9 +369,10 @@ def test_a_fault_keeps_its_traceback(monkeypatch, capsys, fault):
     assert ended.value.code == 1 and "Traceback" in said and Path(__file__).name in said and "Error: " in said
 
 
-@pytest.mark.parametrize(
-    "fault", ["raise ValueError('no')", "raise OSError", "raise BrokenPipeError", "open('none')", "json.loads('')"]
-)
+FAULTS = ["ValueError('no')", "OSError", "MemoryError", "BrokenPipeError"]
+
+
+@pytest.mark.parametrize("fault", [*(f"raise {fault}" for fault in FAULTS), "open('none')", "json.loads('')"])
 @pytest.mark.parametrize("when", ["imported", "called"])
 def test_a_fault_in_ones_own_module_keeps_its_traceback(monkeypatch, capsys, tmp_path, fault, when):
     indent = "" if when == "imported" else "def play():\n    "
@@ -378,6 +388,14 @@ def test_a_fault_in_ones_own_module_keeps_its_traceback(monkeypatch, capsys, tmp
         terminal.guard(main, "x.py")
     said = capsys.readouterr().err
     assert ended.value.code == 1 and "Traceback" in said and f"{tmp_path}/my_fault.py" in said
+
+
+def test_what_a_library_that_is_loaded_late_raises_is_said_in_a_line(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "zipapp", raising=False)
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(lambda: importlib.import_module("zipapp").get_interpreter("none"), "x.py")
+    assert ended.value.code == 2 and capsys.readouterr().err == "x.py: [Errno 2] No such file or directory: 'none'\n"
 
 
 def guarded(code, **options):
