@@ -118,19 +118,17 @@ def add_fields(parser, title, fields):
     """An option for each field of the NamedTuple `fields`, by its name; the comment beside it is its help."""
     add, helps = parser.add_argument_group(title).add_argument, comments(fields)
     for name, kind in fields.__annotations__.items():
-        default, form = fields._field_defaults.get(name), {}
-        if kind is bool:
-            form = {"action": argparse.BooleanOptionalAction}
-        elif kind == tuple[int, ...]:
-            form, default = {"type": number(int, 1), "nargs": "+", "metavar": "N"}, " ".join(map(str, default))
-        elif kind == dict | None:
-            form = {"type": json_object, "metavar": "JSON"}
-        elif kind is int:
-            form = {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"}
-        elif kind is float:
-            form = {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"}
-        shown = helps.get(name, "") + ("" if default is None else f" ({default})")
-        add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, help=shown.replace("%", "%%"), **form)
+        forms = {
+            bool: {"action": argparse.BooleanOptionalAction},
+            int: {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"},
+            float: {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"},
+            tuple[int, ...]: {"type": number(int, 1), "metavar": "N", "nargs": "+"},
+            dict | None: {"type": json_object, "metavar": "JSON"},
+        }
+        option, default = "--" + name.replace("_", "-"), fields._field_defaults.get(name)
+        told = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        shown = helps.get(name, "") + ("" if told is None else f" ({told})")
+        add(option, default=argparse.SUPPRESS, help=shown.replace("%", "%%"), **forms.get(kind, {}))
 
 
 def comments(fields):
@@ -140,10 +138,8 @@ def comments(fields):
 
 
 def parse(methods, settings, asking, arguments=None):
-    """What the command line says: options, a Namespace, and dicts for the NamedTuples `settings` and `asking`.
-
-    The comment beside a row of `methods` is its help. Raises UserError for what makes no sense.
-    """
+    """What the command line says: options, a Namespace, and dicts for the NamedTuples `settings` and `asking`. The
+    comment beside a row of `methods` is its help. Raises UserError for what makes no sense."""
     about = comments(settings)
     parser = Parser(
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
@@ -191,8 +187,7 @@ def table(returns, best_return, columns=80):
     """The lines of a table, `columns` wide: a row a method, with the mean over its seeds of what it earned.
 
     returns: {method: array (seeds, evaluations)}. best_return: a float, or None if unknown. The curves' scale leaves
-    out the worst tenth of all points, which would flatten the rest, unless all others are equal.
-    """
+    out the worst tenth of all points, which would flatten the rest, unless all others are equal."""
     means = {method: each.mean(0) for method, each in returns.items()}
     every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
     low, high = np.quantile(every, 0.1), every.max()

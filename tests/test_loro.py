@@ -748,6 +748,7 @@ def test_help_explains_each_method_and_setting_once(capsys, monkeypatch):
         (comment,) = re.findall(rf"^    {field}: .*  # (.*)$", source, re.MULTILINE)
         form = r"( [NX]| N \[N \.\.\.\]|, --no-[a-z-]+)"
         assert len(re.findall(rf"{option(field)}{form} {re.escape(comment)}", said)) == 1, field
+    assert "hidden layers (64 64)" in said and "later it is one (8)" in said
 
 
 # What is refused
