@@ -3,7 +3,6 @@
 import io
 import signal
 import sys
-from collections import defaultdict
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -174,11 +173,9 @@ def main():
     print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
         save(rows, options.figure)
-    seeds = defaultdict(set)
-    for (env, _), row in rows.items():
-        seeds[env].update(row["seeds"])
     for (env, name), row in rows.items():
-        if lacking := sorted(seeds[env].difference(row["seeds"])):
+        seeds = {seed for (where, _), each in rows.items() if where == env for seed in each["seeds"]}
+        if lacking := sorted(seeds.difference(row["seeds"])):
             whole = len(lacking) > 2 and lacking[-1] - lacking[0] == len(lacking) - 1  # each number between them
             shown = f"{lacking[0]} to {lacking[-1]}" if whole else ", ".join(map(str, lacking))
             print(terminal.printable(f"report.py: {env} {name} has no seed {shown}"), file=sys.stderr)
