@@ -35,8 +35,8 @@ def write_whole(path, data):
 
 @contextmanager
 def drafted(path, data):
-    """While it is open, `data` (bytes) lies on the disk, in a draft beside the Path `path`; it yields what puts that in
-    place. An OSError inside names the file: not its draft, or, where the disk is full, none."""
+    """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
+    end. An OSError inside names that file: not its draft, or, where the disk is full, none."""
     path = path.resolve()  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -160,7 +160,7 @@ def result(folder, known, resume, make):
     np.savez(archive := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
     path = result_path(folder, known)
     policy, text = path.with_suffix(".npz"), json.dumps(made).encode() + b"\n"
-    with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # the disk may be full
+    with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # both, as the disk may be full
         path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
         if agent.updates:
             put_policy()
