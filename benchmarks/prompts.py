@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import terminal
-from envs_text import ENVIRONMENTS, find_environment
-from episodes import read_rollouts
+from benchmarks import recorded
+from envs_text import ENVIRONMENTS
 
 
 def main():
@@ -16,8 +15,7 @@ def main():
     print("| environment | steps in ten episodes | different prompts | tokens in, each | tokens in, all |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in ENVIRONMENTS:
-        environment = find_environment(name)
-        _, episodes = read_rollouts(ROOT / "rollouts" / f"{name}.jsonl", name, environment.make())
+        environment, _, episodes = recorded(name)
         prompts = [environment.describe(o) for episode in episodes for o in episode.observations[:-1]]
         each = (len(environment.rules) + sum(map(len, prompts)) / len(prompts)) / 4
         different = len(set(prompts))

@@ -1,4 +1,4 @@
-"""How fast it is, on one thread: `python benchmarks/speed.py`. Each figure is the median of several repeats.
+"""How fast it is, on one thread: `python benchmarks/speed.py`. Updates and loops are medians of several repeats.
 
 Stable-Baselines3 (PyTorch) and SBX (JAX) are measured beside it where they are installed:
 pip install stable-baselines3 sbx-rl
@@ -11,7 +11,6 @@ import tempfile
 import time
 import timeit
 from functools import partial
-from itertools import count, islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,17 +22,15 @@ import gymnasium as gym
 import numpy as np
 from chat_server import ChatServer
 
-import loro
 import terminal
 from agents import make_agent
 from agents.replay import ReplayBuffer
+from benchmarks import recorded
 from collect import Player, collect
 from envs_text import find_environment
-from episodes import play, transitions
+from episodes import transitions
 from llm_client import Asking, ChatClient
-
-CART, LAKE = find_environment("CartPole-v1"), find_environment("FrozenLake-v1")
-SIZES = (64, 64), (256, 256)  # units of the two hidden layers, and transitions in a batch
+from loro import METHODS, Settings, run
 
 
 def seconds(action, times=1, repeats=5):
@@ -41,31 +38,22 @@ def seconds(action, times=1, repeats=5):
     return float(np.median(timeit.repeat(action, number=times, repeat=repeats))) / times
 
 
-def learner(environment, units=64, layer_norm=True):
-    """An agent, and a buffer of 1,000 transitions of random play, half of them as if they were the LLM's."""
-    settings = loro.Settings(evaluations=1, hidden=(units, units), layer_norm=layer_norm)
+def update(name, batch_size, **settings):
+    """Seconds of an update of an environment's learner, on a batch from a buffer of recorded transitions."""
+    environment, _, episodes = recorded(name)
     env, rng = environment.make(), np.random.default_rng(0)
-    agent = make_agent(env, environment, settings, rng)
-    played = transitions(play(env, lambda observation: rng.integers(env.action_space.n), seed) for seed in count())
-    replay = ReplayBuffer(10_000, env.observation_space, islice(played, 500))
-    for transition in islice(played, 500):
-        replay.add(*transition)
-    return agent, replay, rng
-
-
-def update(agent, replay, rng, batch_size):
-    """Seconds of an update of `agent` on a batch from `replay`."""
+    agent = make_agent(env, environment, Settings(1, **settings), rng)
+    replay = ReplayBuffer(0, env.observation_space, transitions(episodes))
     return seconds(lambda: agent.update(replay.sample(batch_size, rng)), 30_000 // batch_size)
 
 
 def products(units, batch_size):
     """Seconds of the matrix products of an update alone: two forward passes, and the backward pass of one."""
-    shapes = [(4, units), (units, units), (units, 2)]
-    W = [np.ones(shape, np.float32) for shape in shapes]
-    x = [np.ones((batch_size, n), np.float32) for n in (4, units, units, 2)]
-    passes = [(x[k], W[k]) for k in range(3)] * 2 + [(x[k].T, x[k + 1]) for k in range(3)]
-    passes += [(x[k + 1], W[k].T) for k in (1, 2)]
-    return seconds(lambda: [a @ b for a, b in passes], 30_000 // batch_size)
+    layers = [(4, units), (units, units), (units, 2)]
+    shapes = [(batch_size, n, m) for n, m in layers] * 2
+    shapes += [(n, batch_size, m) for n, m in layers] + [(batch_size, m, n) for n, m in layers[1:]]
+    pairs = [(np.ones((a, b), np.float32), np.ones((b, c), np.float32)) for a, b, c in shapes]
+    return seconds(lambda: [x @ y for x, y in pairs], 30_000 // batch_size)
 
 
 def theirs(module, units, batch_size, n):
@@ -74,8 +62,6 @@ def theirs(module, units, batch_size, n):
         library = importlib.import_module(module)
     except ImportError:
         return None
-    if module == "stable_baselines3":
-        importlib.import_module("torch").set_num_threads(1)
     options = {"learning_starts": 1000, "target_update_interval": 1, "policy_kwargs": {"net_arch": [units, units]}}
     model = library.DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu", **options).learn(1000)
     return seconds(lambda: model.train(n, batch_size), 400 // n) / n
@@ -83,41 +69,42 @@ def theirs(module, units, batch_size, n):
 
 def updates():
     print("microseconds an update, on a batch drawn from a buffer; 4 inputs, two hidden layers, 2 outputs")
-    for units, batch_size in SIZES:
+    for units, batch_size in (64, 64), (256, 256):
         figures = {"its matrix products alone": products(units, batch_size)}
         for name, layer_norm in {"this project": True, "without LayerNorm, as those below": False}.items():
-            figures[name] = update(*learner(CART, units, layer_norm), batch_size)
+            figures[name] = update("CartPole-v1", batch_size, hidden=(units, units), layer_norm=layer_norm)
         for module, n in ("stable_baselines3", 1), ("sbx", 1), ("stable_baselines3", 200), ("sbx", 200):
             figures[f"{module}, {n} at a time"] = theirs(module, units, batch_size, n)
         for name, each in figures.items():
             shown = f"{1e6 * each:>8,.0f}   {each / figures['this project']:.2f}" if each else "not installed"
             print(f"  {units:>3} units, batch {batch_size:>3}: {name:<34} {shown}")
-    print(f"  the table, batch 64: {1e6 * update(*learner(LAKE), 64):,.0f}")
+    print(f"  the table, batch 64: {1e6 * update('FrozenLake-v1', 64):,.0f}")
 
 
 def loops(evaluations=51):
     print("steps a second of the first 10,000 of `online`: with eight updates each in the first 3,000, then with one")
-    settings = loro.Settings(evaluations)
+    settings = Settings(evaluations)
     steps = (evaluations - 1) * settings.steps_per_evaluation
-    for name, environment in {"CartPole-v1": CART, "FrozenLake-v1": LAKE}.items():
-        run = partial(loro.run, environment, loro.METHODS["online"], settings, 0)
-        print(f"  {name}: {steps / seconds(run, repeats=3):,.0f}")
+    for name in "CartPole-v1", "FrozenLake-v1":
+        whole_run = partial(run, find_environment(name), METHODS["online"], settings, 0)
+        print(f"  {name}: {steps / seconds(whole_run, repeats=3):,.0f}")
 
 
 def collection(delay=0.05):
     """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds each; at temperature
     1 every step is a request, and the longest episode sets how fast all ten can be."""
+    environment = find_environment("FrozenLake-v1")
 
-    def play(concurrency):
+    def played(concurrency):
         with ChatServer(lambda messages: time.sleep(delay) or "0") as server, tempfile.TemporaryDirectory() as folder:
-            player = Player(ChatClient(Asking(server.url, "model", temperature=1.0, concurrency=concurrency)), LAKE)
-            started = time.perf_counter()
-            _, episodes = collect(player, "FrozenLake-v1", Path(folder) / "lake.jsonl", 10)
-            return time.perf_counter() - started, [len(episode.actions) for episode in episodes]
+            asking = Asking(server.url, "model", temperature=1.0, concurrency=concurrency)
+            return collect(Player(ChatClient(asking), environment), "FrozenLake-v1", Path(folder) / "lake.jsonl", 10)
 
-    (alone, steps), (together, _) = play(1), play(10)
-    print(f"ten episodes, {sum(steps)} requests: {alone:.1f} s one after another, {together:.1f} s side by side")
-    print(f"  the requests of the longest alone: {max(steps) * delay:.1f} s")
+    (alone, episodes), (together, _) = played(1), played(10)
+    longest = max(len(episode.actions) for episode in episodes)
+    taken = f"{alone['seconds']:.1f} s one after another, {together['seconds']:.1f} s side by side"
+    print(f"ten episodes, {alone['requests']} requests: {taken}")
+    print(f"  the requests of the longest alone: {longest * delay:.1f} s")
 
 
 def main():

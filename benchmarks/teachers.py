@@ -5,10 +5,8 @@
     python benchmarks/teachers.py results/study --figure study/teachers.png
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
-study/teachers/random-SHARE/ENV.jsonl. The last prints, for each teacher in the results, where its mean return lies
-between random play (0) and the best attainable (1); in the grid worlds, what part of the optimal play its recording
-covers (coverage.py), if that is there; and its pupils' regret after its episodes over that of as many evaluations of
-`online`, from its first, with the standard error.
+study/teachers/random-SHARE/ENV.jsonl. The last prints the table that docs/study.md explains, of the teachers in the
+results whose recordings are there.
 """
 
 import sys
@@ -49,10 +47,9 @@ def ratio(its, theirs):
 
 
 def compare(rows):
-    """Of each teacher in the rows of `report.group` whose recording is there: (environment's name, teacher, is it
-    graded? its level, what part of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to
-    `online`'s with the same seeds}). Raises UserError if `online` lacks one of these.
-    """
+    """Of each teacher in the rows of `report.group`: (environment's name, teacher, is it graded? its level, what part
+    of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same
+    seeds}). Raises UserError if `online` lacks one of these."""
     regrets = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
@@ -63,7 +60,7 @@ def compare(rows):
                 raise UserError(f"{env}, {name}: its seeds are not those of `online`; run `online` with them, too")
             its, theirs = best - row["returns"][:, n:], best - baseline["returns"][same, :-n]
             of = regrets.setdefault((env, row["model"], row["folder"]), {})
-            of[name.split(",")[0]] = ratio(its.sum(1), theirs.sum(1))
+            of[row["method"]] = ratio(its.sum(1), theirs.sum(1))
     for (env, model, folder), of in regrets.items():
         environment, graded = find_environment(env), folder != "main"
         recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
@@ -79,10 +76,9 @@ def table(teachers):
     yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for env, model, _, level, covered, regrets in teachers:
-        cells = [f"{covered:.2f}" if covered else ""]
         found = (regrets.get(method, ()) for method in ("loro-plus", "loro"))
-        cells += [" ± ".join(f"{number:.2f}" for number in each) for each in found]
-        yield f"| {env} | {terminal.printable(model)} | {level:.2f} | {' | '.join(cells)} |"
+        cells = [" ± ".join(f"{number:.2f}" for number in each) for each in found]
+        yield report.line([env, terminal.printable(model), f"{level:.2f}", f"{covered:.2f}" if covered else "", *cells])
 
 
 def draw(teachers):
@@ -91,10 +87,9 @@ def draw(teachers):
     from matplotlib.figure import Figure
 
     envs = list(dict.fromkeys(env for env, *_ in teachers))
-    across, down = min(3, len(envs)), -(-len(envs) // 3)
-    figure = Figure(figsize=(4 * across, 3 * down + 0.4), layout="constrained")
+    figure = Figure(figsize=(12, 6.4), layout="constrained")
     for i, env in enumerate(envs, 1):
-        panel = figure.add_subplot(down, across, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
+        panel = figure.add_subplot(2, 3, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
         panel.axhline(1, color="black", linewidth=0.8, label="online")
         for method, colour, mark, dashes in zip(("loro-plus", "loro"), report.COLOURS, "o^", ("-", "--")):
             found = [(*each[2:4], *each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
@@ -111,17 +106,17 @@ def main():
     parser.add_argument("places", nargs="+", type=Path, help="kept policies, to record; or results, to compare")
     parser.add_argument("--figure", type=terminal.writable(*terminal.FIGURES), metavar="FILE", help="draw the latter")
     options = parser.parse_args()
-    if all(place.suffix == ".npz" for place in options.places):
-        for place in options.places:
-            record(place)
-    else:
-        results = [run for place in options.places for run in read_results(place)]
-        teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
-        if not teachers:
-            raise UserError("there are no pupils of a teacher whose recording is there, beside `online`")
-        print("\n".join(table(teachers)))
-        if options.figure:
-            report.save(teachers, options.figure, draw)
+    if options.places[0].suffix == ".npz":
+        for policy in options.places:
+            record(policy)
+        return
+    results = [run for place in options.places for run in read_results(place)]
+    teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
+    if not teachers:
+        raise UserError("there are no pupils of a teacher whose recording is there, beside `online`")
+    print("\n".join(table(teachers)))
+    if options.figure:
+        report.save(teachers, options.figure, draw)
 
 
 if __name__ == "__main__":
