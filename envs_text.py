@@ -15,7 +15,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, UserError
+from files import LARGEST, UserError, need
 from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
@@ -44,57 +44,47 @@ class Environment(NamedTuple):
         return {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
 
 
-def check(environment, name):
+def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
-    if not (callable(environment.make) and callable(environment.describe)):
-        raise UserError(f"{name}: its make and its describe are not both functions")
-    try:
-        env, other = environment.make(), environment.make()
-    except gym.error.Error as error:
-        raise UserError(f"{name}: {error}") from None
-    if not isinstance(env, gym.Env):
-        raise UserError(f"{name}: its make returns {env!r}, no gymnasium.Env")
-    words, low, high, grid = [*map(str, environment.actions)], environment.low, environment.high, environment.grid
-    space, actions, budget = env.observation_space, env.action_space, environment.evaluations
+    make, describe, words, budget, *_, low, high, grid, rules = environment
+    need(callable(make) and callable(describe), "its make and its describe are not both functions")
+    env, other = make(), make()
+    need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
+    need(env is not other, "its make returns one and the same env each time; make a new one")
+    need(type(words) is not str, f"its words are one text, {words!r}; is a comma missing?")
+    space, actions = env.observation_space, env.action_space
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
+    need(playable, f"its actions are {actions}, not Discrete({len(words)}), as there are words")
+    need(all(isinstance(word, str) for word in words), f"of its words {words} one is no text")
     clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
+    need(clear, f"of its words {words} one is empty, or the number of another action")
+    need(len({word.lower() for word in words}) == len(words), f"of its words {words} two are the same")
     if isinstance(space, gym.spaces.Discrete):
-        usable, wanted, fit = space.start == 0, "None for both", low is high is None
+        valid, wanted, fit = space.start == 0, "None for both", low is high is None
     else:
-        usable = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
+        valid = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
         wanted = f"one of each for each number, the low below the high in float32, and none beyond {LARGEST:g}"
         fit = np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
         fit = fit and np.less(*np.float32([low, high])).all()
+    need(valid, f"its observations are {space}, not Discrete from 0 on or a row of numbers; a wrapper can make them so")
+    need(fit, f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}")
+    limit = env.spec and env.spec.max_episode_steps
+    need(limit, "no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps")
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
-    needs = {
-        f"its words are one text, {environment.actions!r}; is a comma missing?": type(environment.actions) is not str,
-        f"its actions are {actions}, not Discrete({len(words)}), as there are words": playable,
-        "its make returns one and the same env each time; make a new one": env is not other,
-        f"of its words {environment.actions} one is no text": words == [*environment.actions],
-        f"of its words {words} one is empty, or the number of another action": clear,
-        f"of its words {words} two are the same": len({word.lower() for word in words}) == len(words),
-        f"its observations are {space}, not Discrete from 0 on or a row of numbers; a wrapper can make them so": usable,
-        f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}": fit,
-        "it has no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps":
-            env.spec and env.spec.max_episode_steps,
-        f"not all of these are finite: {numbers}": finite,
-        "its reward_scale is not above 0": not finite or environment.reward_scale > 0,
-        "its random_std is below 0": not finite or environment.random_std >= 0,
-        f"its evaluations are {budget!r}, not a whole number from 1 on": type(budget) is int and budget > 0,
-        "it has no rules; give its Environment `rules`": type(environment.rules) is str and environment.rules.strip(),
-        "its grid has not one letter a state": len("".join(grid)) in (0, getattr(space, "n", 0)),
-        "its grid is not a tuple of rows of one length": type(grid) is not str and len(set(map(len, grid))) < 2,
-    }
-    for problem, met in needs.items():
-        if not met:
-            raise UserError(f"{name}: {problem}")
+    need(finite, f"not all of these are finite: {numbers}")
+    need(environment.reward_scale > 0, "its reward_scale is not above 0")
+    need(environment.random_std >= 0, "its random_std is below 0")
+    need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
+    need(type(rules) is str and rules.strip(), "it has no rules; give its Environment `rules`")
+    need(len("".join(grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
+    need(type(grid) is not str and len(set(map(len, grid))) < 2, "its grid is not a tuple of rows of one length")
     observation, _ = env.reset(seed=0)
-    if (shape := np.shape(observation)) != space.shape:
-        raise UserError(f"{name}: its reset gives an observation of shape {shape}, not {space.shape}")
-    if not isinstance(sentence := environment.describe(observation), str):
-        raise UserError(f"{name}: it describes an observation as {sentence!r}, not in words")
+    shape = np.shape(observation)
+    need(shape == space.shape, f"its reset gives an observation of shape {shape}, not {space.shape}")
+    sentence = describe(observation)
+    need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
 
 
 def frozen_lake(name):
@@ -260,7 +250,10 @@ def find_environment(name, reasoning=False):
     environment = environment._replace(grid=environment.grid or (), **numbers)
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
-    check(environment, name)
+    try:
+        check(environment)
+    except (UserError, gym.error.Error) as error:
+        raise UserError(f"{name}: {error}") from None
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 

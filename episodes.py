@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, UserError, are_numbers, checksum, parse_json, write_whole
+from files import LARGEST, UserError, are_numbers, checksum, need, parse_json, write_whole
 
 FORMAT = "loro-rollouts-1"
 
@@ -105,8 +105,7 @@ def write_rollouts(path, header, episodes):
 
 
 def lines_of(path):
-    if not Path(path).is_file():
-        raise UserError(f"there is no file {path} of recorded episodes")
+    need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
     return Path(path).read_bytes().rstrip().splitlines()
 
 
@@ -129,16 +128,15 @@ def read_rollouts(path, env_name, env):
     try:
         for number, line in enumerate(lines, 1):
             record = parse_json(line)
-            if checked and record.pop("crc32", None) != checksum(record):
-                raise UserError("damaged: its fields do not agree with its crc32")
-            what = f"{record.get('format')} of {record.get('env')}"
-            if number == 1 and what != wanted:
-                raise UserError(f"{what}, not {wanted}; give another file")
-            if number == 1 and not isinstance(record.get("model"), str | None):
-                raise UserError("its model is no text")
+            if checked:
+                need(record.pop("crc32", None) == checksum(record), "damaged: its fields do not agree with its crc32")
+            if number == 1:
+                what = f"{record.get('format')} of {record.get('env')}"
+                need(what == wanted, f"{what}, not {wanted}; give another file")
+                need(isinstance(record.get("model"), str | None), "its model is no text")
             found.append(record if number == 1 else episode_of(record, env))
-        if len(found) < 2 or len(found) - 1 != found[0].get("episodes", len(found) - 1):
-            raise UserError(f"the file ends too early, after {max(len(found) - 1, 0)} episodes")
+        n = max(len(found) - 1, 0)
+        need(n and n == found[0].get("episodes", n), f"the file ends too early, after {n} episodes")
     except ValueError as error:
         raise UserError(f"{path} line {number}: {error}") from None
     return found[0], found[1:]
@@ -152,7 +150,8 @@ def episode_of(record, env):
     seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
     T = len(actions) if isinstance(actions, list) else 0
-
+    need(T and are_numbers(actions, T, (int,), 0, n_actions - 1), f"actions: not numbers from 0..{n_actions - 1}")
+    need(are_numbers(rewards, T), f"rewards: not {T} finite numbers")
     if isinstance(space, gym.spaces.Discrete):
         wanted, states = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
     else:
@@ -160,21 +159,14 @@ def episode_of(record, env):
         of = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
         wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
         states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
+    need(states, f"observations: not {T + 1} {wanted}")
+    need(type(terminated) is type(truncated) is bool, "terminated, truncated: not true or false")
+    need(terminated or truncated, "neither terminated nor truncated: an episode that was cut off is truncated")
     said = replies if isinstance(replies, list) else []
     # The types in each reply, which is a text or a list of votes.
     kinds = [set(map(type, reply)) if isinstance(reply, list) else {type(reply)} for reply in said]
-    needs = {
-        f"actions: not numbers from 0..{n_actions - 1}": T and are_numbers(actions, T, (int,), 0, n_actions - 1),
-        f"rewards: not {T} finite numbers": are_numbers(rewards, T),
-        f"observations: not {T + 1} {wanted}": states,
-        "terminated, truncated: not true or false": type(terminated) is bool and type(truncated) is bool,
-        "neither terminated nor truncated: an episode that was cut off is truncated": terminated or truncated,
-        f"replies: not {T} texts": replies is None or kinds == [{str}] * T,
-        "seed: not a whole number from 0 on": seed is None or (type(seed) is int and seed >= 0),
-    }
-    for problem, met in needs.items():
-        if not met:
-            raise UserError(problem)
+    need(replies is None or kinds == [{str}] * T, f"replies: not {T} texts")
+    need(seed is None or (type(seed) is int and seed >= 0), "seed: not a whole number from 0 on")
     if len(actions) > limit:
         terminated, truncated, replies = False, True, replies and replies[:limit]
     states = np.array(observations[: limit + 1], space.dtype)

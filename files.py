@@ -27,6 +27,12 @@ class UserError(ValueError):
     """What was given cannot be used. The message is one line that says what to do."""
 
 
+def need(met, problem):
+    """Raises UserError, which tells the problem, if a requirement is not `met`: an `assert` on what was given."""
+    if not met:
+        raise UserError(problem)
+
+
 def write_whole(path, data):
     """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
     with drafted(path, data) as put:
