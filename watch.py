@@ -24,9 +24,7 @@ import terminal
 from agents import DQN, QTable, make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
-from files import UserError
-
-EXTRAS = "pillow pygame"
+from files import UserError, need
 
 
 def load_agent(path):
@@ -34,8 +32,7 @@ def load_agent(path):
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
-    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError; OSError if it cannot be
-    read.
+    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError, or OSError if unreadable.
     """
     about, learnt = files.read_policy(Path(path))
     try:
@@ -75,33 +72,27 @@ def steps(environment, episode, agent):
 
 
 def frames(environment, episode, render_mode):
-    """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None for a window.
+    """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None in a window.
     """
-    if episode.seed is None:
-        raise UserError("an episode without its seed cannot be played again")
-    if render_mode not in environment.make().metadata.get("render_modes", ()):
-        raise UserError("no pictures: this environment draws none")
+    need(episode.seed is not None, "an episode without its seed cannot be played again")
+    modes = environment.make().metadata.get("render_modes", ())
+    need(render_mode in modes, "no pictures: this environment draws none")
     try:
         env = environment.make(render_mode=render_mode)
     except TypeError as error:
         raise UserError(f"no pictures: its make must hand options such as render_mode to gym.make ({error})") from None
-    try:
-        env.reset(seed=episode.seed)
+    env.reset(seed=episode.seed)
+    yield env.render()
+    for action in episode.actions:
+        env.step(int(action))
         yield env.render()
-        for action in episode.actions:
-            env.step(int(action))
-            yield env.render()
-        env.close()
-    except gym.error.DependencyNotInstalled:
-        raise UserError(f"no pictures, for want of pygame; pip install {EXTRAS}") from None
+    env.close()
 
 
 def gif(pictures, pause):
     """The bytes of a moving picture, of arrays, with a `pause` in milliseconds after each."""
-    try:
-        from PIL import Image  # here, since all else does without it
-    except ImportError:
-        raise UserError(f"no pictures, for want of Pillow; pip install {EXTRAS}") from None
+    from PIL import Image  # here, since all else does without it
+
     first, *rest = [Image.fromarray(each).quantize(64) for each in pictures]
     first.save(data := io.BytesIO(), "GIF", save_all=True, append_images=rest, duration=pause, loop=0)
     return data.getvalue()
@@ -115,33 +106,29 @@ def main():
     add("--episodes", type=terminal.number(int, 1), default=20, help="how many a policy plays (%(default)s)")
     add("--seed", type=count, default=0, help="the seed of the first of them (%(default)s)")
     add("--episode", type=count, metavar="N", help="show one alone, step by step; the first is 0")
-    picture = terminal.writable(".gif")
-    add("--pictures", type=picture, metavar="FILE.gif", help="draw that one, or the first, into this file")
+    add("--pictures", type=terminal.writable(".gif"), metavar="FILE.gif", help="draw that one, or the first, into it")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
-    if options.file.suffix == ".json":
-        raise UserError(f"{options.file} is a result; its policy is {options.file.with_suffix('.npz')}, if it has one")
-    if not options.file.is_file():
-        raise UserError(f"there is no file {options.file}; give a policy, a .npz in results/ENV, or recorded episodes")
-    chosen, recorded = options.episode or 0, options.file.suffix != ".npz"
-    name, agent = (recorded_environment(options.file), None) if recorded else load_agent(options.file)
-    if options.env not in (None, name):
-        raise UserError(f"{options.file} is of {name!r}, not of {options.env!r}; leave out --env, or give its own")
-    if name not in ENVIRONMENTS and name != options.env:
-        raise UserError(f"{options.file} is of {name!r}; give --env {name}, if its module may be imported")
+    file, own, chosen = options.file, options.env, options.episode or 0
+    if file.suffix == ".json":
+        raise UserError(f"{file} is a result; its policy is {file.with_suffix('.npz')}, if it has one")
+    need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
+    name, agent = load_agent(file) if file.suffix == ".npz" else (recorded_environment(file), None)
+    need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
+    known = name in (own, *ENVIRONMENTS)
+    need(known, f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
-    if recorded:
-        header, shown = read_rollouts(options.file, name, environment.make())
-        rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
-    else:
+    if agent:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
         fitting = make_agent(env, environment, agent.settings, np.random.default_rng())
         if fitting.learnt.shape != agent.learnt.shape:
-            raise UserError(f"{options.file} is of other observations or actions than {name} has now; run it again")
+            raise UserError(f"{file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
-        rules, by = environment.rules, options.file
-    if chosen >= len(shown):
-        raise UserError(f"{options.file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
+        rules, by = environment.rules, file
+    else:
+        header, shown = read_rollouts(file, name, environment.make())
+        rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
+    need(chosen < len(shown), f"{file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
     if options.episode is None:
         lines = [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
     else:
@@ -150,11 +137,14 @@ def main():
         print(textwrap.fill(line, shutil.get_terminal_size().columns))
     mean = np.mean([each.total for each in shown])
     print(terminal.printable(f"{name}: {len(shown)} episodes by {by}, mean return {mean:.2f}"))
-    if options.pictures:
-        pause = 1000 / min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
-        files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array"), pause))
-    if options.human:
-        list(frames(environment, shown[chosen], "human"))
+    try:
+        if options.pictures:
+            rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
+            files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array"), 1000 / rate))
+        if options.human:
+            list(frames(environment, shown[chosen], "human"))
+    except (ImportError, gym.error.DependencyNotInstalled) as error:
+        raise UserError(f"no pictures ({error}); pip install pillow pygame") from None
 
 
 if __name__ == "__main__":
