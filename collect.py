@@ -15,7 +15,7 @@ import numpy as np
 import terminal
 from envs_text import parse_action
 from episodes import play, read_rollouts, write_rollouts
-from files import UserError, are_numbers, check_writable, file_name
+from files import UserError, are_numbers, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient, ServerError
 
 RECORDED = Path(__file__).parent / "rollouts"
@@ -58,34 +58,32 @@ class Player:
         return action, replies
 
     def vote(self, messages):
-        replies = list(self.voters.map(self.reply, [messages] * self.asking.votes))
-        actions = [parse_action(reply, self.environment.actions) for reply in replies]
-        named = Counter(action for action in actions if action is not None).most_common(1)
-        return named[0][0] if named else None, replies
+        asked = [self.answer(messages) for _ in range(self.asking.votes)]
+        answers = [each.result() for each in asked]
+        named = Counter(action for action, _ in answers if action is not None).most_common(1)
+        return named[0][0] if named else None, [reply for _, reply in answers]
 
-    def reply(self, messages):
-        if not self.client.repeatable:
-            return self.request(messages)
-        key, own = json.dumps(messages), futures.Future()
-        answer = self.answers.setdefault(key, own)
-        if answer is own:  # the first to ask this; others wait below for the answer
-            try:
-                own.set_result(self.request(messages))
-            except Exception as error:
-                del self.answers[key]
-                own.set_exception(error)
-        return answer.result()
+    def answer(self, messages):
+        """The Future of a `request`: of an equal one if the model would repeat its answer, unless that has failed."""
+        prompt = json.dumps(messages)
+        with self.lock:
+            answer = self.answers.get(prompt) if self.client.repeatable else None
+            if answer is None or (answer.done() and answer.exception()):
+                answer = self.answers[prompt] = self.voters.submit(self.request, messages)
+        return answer
 
     def request(self, messages):
+        """(action, reply) of the model, the action None if the reply names none."""
         if self.stopped.is_set():
             raise InterruptedError
         reply = self.client.ask(messages)
-        invalid = parse_action(reply, self.environment.actions) is None
+        action = parse_action(reply, self.environment.actions)
         with self.lock:
             self.replies += 1
-            self.invalid_replies += invalid
-            self.invalid = reply if invalid else self.invalid
-        return reply
+            if action is None:
+                self.invalid_replies += 1
+                self.invalid = reply
+        return action, reply
 
 
 def collect(player, env_name, path, n, progress=lambda text, log: None):
@@ -104,12 +102,12 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
             return {**made_with, "recorded": str(date.today())}, {}
         header, episodes = read_rollouts(path, env_name, environment.make())
         unlike = [name for name in made_with if header.get(name) != made_with[name]]
-        if unlike or any(episode.seed is None for episode in episodes):
-            made = f"with another {', '.join(unlike)}" if unlike else "without seeds"
-            raise UserError(f"{path} holds episodes {made}; give --rollouts another file")
-        if not are_numbers([header.get(cost, 0) for cost in COSTS], len(COSTS)):
-            raise UserError(f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
-        return header, {episode.seed: episode for episode in episodes}
+        need(not unlike, f"{path} holds episodes made with another {', '.join(unlike)}; give --rollouts another file")
+        found = {episode.seed: episode for episode in episodes}
+        need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
+        costs = [header.get(cost, 0) for cost in COSTS]
+        need(are_numbers(costs, len(COSTS)), f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
+        return header, found
 
     def spent():
         seconds = time.perf_counter() - begun
@@ -135,10 +133,9 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
                 future.result()  # raises what went wrong
-    except BaseException:
-        player.stopped.set()
-        raise
     finally:
+        if playing:  # something went wrong, and what they ask from now on is in vain
+            player.stopped.set()
         workers.shutdown(wait=False, cancel_futures=True)
     return header, [kept[seed] for seed in sorted(kept)]
 
@@ -165,14 +162,12 @@ def recorded(environment, env_name, path, settings, asking):
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
         path = path or RECORDED / file_name(f"{env_name}.jsonl")
-        if not path.is_file():
-            raise UserError(f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+        need(path.is_file(), f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
         header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
-    if len(episodes) < n:
-        raise UserError(f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
+    need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
     print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))

@@ -66,8 +66,7 @@ class ChatClient:
         self.session.auth = self._sign
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.session.trust_env = not re.match(THIS_MACHINE, self.base_url, re.I)
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
+        self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
     @property
     def repeatable(self):
@@ -146,10 +145,9 @@ class ChatClient:
             response, data = done.result(self.timeout)
         except futures.TimeoutError:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
-        except requests.exceptions.InvalidURL as error:
-            proxies = self.session.trust_env and requests.utils.get_environ_proxies(self.base_url)
-            said = "it, or the proxy of your environment, is no URL" if proxies else self._shown(error)
-            raise ServerError(f"--base-url: {said}; give one such as http://localhost:11434/v1") from None
+        except requests.exceptions.InvalidURL:  # its message may hold the proxy's password
+            said = "it, or the proxy of your environment, is no URL; give one such as http://localhost:11434/v1"
+            raise ServerError(f"--base-url: {said}") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))

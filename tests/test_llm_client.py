@@ -44,6 +44,15 @@ def test_one_connection_serves_many_questions():
         assert [one.ask(HELLO) for _ in range(5)] == ["0"] * 5 and server.connections == 1
 
 
+def test_as_many_connections_are_kept_as_may_ask_at_once():
+    together = threading.Barrier(12)
+    with ChatServer(fault=lambda number: together.wait(60) and None) as server, ThreadPoolExecutor(12) as pool:
+        one = client(server, concurrency=6, votes=2)
+        for _ in range(3):
+            assert list(pool.map(one.ask, [HELLO] * 12)) == ["0"] * 12
+        assert server.connections == 12
+
+
 @pytest.mark.parametrize("usage", [None, ["odd"], {"prompt_tokens": "7", "completion_tokens": -1}, {}])
 def test_tokens_that_are_no_numbers_do_no_harm(usage):
     with ChatServer() as server:
