@@ -212,18 +212,18 @@ ENVIRONMENTS = {
 
 def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises UserError without them."""
-    if not all(map(str.isidentifier, module.split("."))) or module.endswith(".py"):
-        raise UserError(f"{module!r} is no module with ENVIRONMENTS: give the name of one, such as my_games")
+    wrong = f"{module!r} is no module with ENVIRONMENTS"
+    named = all(map(str.isidentifier, module.split("."))) and not module.endswith(".py")
+    need(named, f"{wrong}: give the name of one, such as my_games")
     sys.path.insert(0, here := os.getcwd())
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError, SystemExit) as error:
-        raise UserError(f"{module!r} is no module with ENVIRONMENTS: {str(error) or 'it ends Python'}") from None
+        raise UserError(f"{wrong}: {str(error) or 'it ends Python'}") from None
     finally:
         sys.path.remove(here)
         sys.path.append(here)  # for what it imports later
-    if not isinstance(getattr(found, "ENVIRONMENTS", None), dict):
-        raise UserError(f"{module!r} is no module with ENVIRONMENTS, a dict")
+    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict")
     return found.ENVIRONMENTS
 
 

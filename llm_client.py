@@ -205,13 +205,12 @@ class ChatClient:
     def _adapts(self, sent, said):
         """Changes `body` where the server refuses a parameter that was sent. Is there one?"""
         refused = re.search("support|deprecat|allow|permit|only", said)
-        with self.lock:
-            if "max_tokens" in sent and "max_completion_tokens" in said:
-                self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
-            elif "temperature" in sent and refused and "temperature" in said:
-                self.body.pop("temperature", None)
-            else:
-                return False
+        if "max_tokens" in sent and "max_completion_tokens" in said:
+            self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
+        elif "temperature" in sent and refused and "temperature" in said:
+            self.body.pop("temperature", None)
+        else:
+            return False
         return True
 
 

@@ -75,8 +75,7 @@ def frames(environment, episode, render_mode):
     """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None in a window.
     """
     need(episode.seed is not None, "an episode without its seed cannot be played again")
-    modes = environment.make().metadata.get("render_modes", ())
-    need(render_mode in modes, "no pictures: this environment draws none")
+    need(render_mode in environment.make().metadata.get("render_modes", ()), "no pictures: this environment draws none")
     try:
         env = environment.make(render_mode=render_mode)
     except TypeError as error:
@@ -115,8 +114,7 @@ def main():
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
     name, agent = load_agent(file) if file.suffix == ".npz" else (recorded_environment(file), None)
     need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
-    known = name in (own, *ENVIRONMENTS)
-    need(known, f"{file} is of {name!r}; give --env {name}, if its module may be imported")
+    need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
     if agent:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))

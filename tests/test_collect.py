@@ -339,7 +339,7 @@ def test_after_a_failure_nobody_asks_again(tmp_path, executors):
         with pytest.raises(ServerError):
             collected(player(server), tmp_path, 3)
         failed.set()  # only now are the other two answered
-        executors[0].shutdown(wait=True)
+        executors[1].shutdown(wait=True)  # those who play; the other pool asks for them
         assert len(server.asked) == 3
 
 
