@@ -171,19 +171,16 @@ def recorded(environment, env_name, path, settings, asking):
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
     print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
-    warn_of_random_play(environment, episodes)
-    longest = max(len(episode.actions) for episode in episodes)
-    if longest > settings.steps_per_evaluation:
-        said = f"an episode of {longest} steps counts as one evaluation; give --steps-per-evaluation {longest}"
-        print(f"warning: {said}, to be fair to `online`", file=sys.stderr)
+    for doubt in doubts(environment, episodes, settings.steps_per_evaluation):
+        print(terminal.printable(f"warning: {doubt}"), file=sys.stderr)
     return header.get("model"), episodes
 
 
 def watched(player, env_name, path, n):
     """`collect`, for a person who watches."""
     client, asking = player.client, player.asking
-    if asking.votes > 1 and client.repeatable:
-        raise UserError("--votes needs a --temperature above 0: without it all answers to a prompt are the same")
+    alike = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
+    need(asking.votes == 1 or not client.repeatable, alike)
     if not asking.model:
         raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
     try:
@@ -199,12 +196,19 @@ def watched(player, env_name, path, n):
     return header, episodes
 
 
-def warn_of_random_play(environment, episodes):
-    """Tells a person if no action is found in most of the replies in `episodes`: then the actions are random ones."""
+def doubts(environment, episodes, steps):
+    """What a person has to know of the LLM's `episodes` before a comparison. steps: those between two evaluations."""
+    longest, limit = max(len(each.actions) for each in episodes), environment.make().spec.max_episode_steps
+    if longest > steps:
+        fair = f"give --steps-per-evaluation {longest}, to be fair to `online`"
+        yield f"an episode of {longest} steps counts as one evaluation; {fair}"
+    cut_off = [each for each in episodes if not each.terminated and len(each.actions) < limit]
+    if cut_off:
+        yield f"{len(cut_off)} episodes were cut off before step {limit}, the limit; they count with what they earned"
     replies = [[reply] if isinstance(reply, str) else reply for each in episodes for reply in each.replies or ()]
     unclear = [votes for votes in replies if all(parse_action(vote, environment.actions) is None for vote in votes)]
-    if len(unclear) > len(replies) / 2:
+    if len(unclear) > len(replies) / 2:  # so most actions were random ones
         reply = unclear[-1][0]
         cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
-        said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}; random ones stand in"
-        print(terminal.printable(f"warning: {said}{cure}"), file=sys.stderr)
+        said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}"
+        yield f"{said}; random ones stand in{cure}"

@@ -277,7 +277,7 @@ LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    Thoughts before an answer do not count, unless they are all there is. Where there are marks, such as `Action: 2`,
+    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`,
     `Answer: 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>, the last of them does; else a number that stands alone
     at the beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation is none.
     """

@@ -77,8 +77,7 @@ def parse_json(text):
         json.dumps(found, allow_nan=False)
     except (ValueError, RecursionError):
         raise UserError("not JSON in UTF-8, of finite numbers") from None
-    if not isinstance(found, dict):
-        raise UserError("not a JSON object")
+    need(isinstance(found, dict), "not a JSON object")
     return found
 
 
@@ -141,8 +140,7 @@ def kept_result(folder, known, resume):
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
     now.setdefault("episodes", then.get("episodes"))  # they may not be there yet
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
-    if unlike:
-        raise UserError(f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
+    need(not unlike, f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
     return found
 
 
@@ -196,8 +194,7 @@ def read_result(text, where):
             n = found["config"].get("evaluations")
             lists = ["returns"] if found.get("trust") is None else ["returns", "trust"]
             wrong = [f"{name}, one for each evaluation" for name in lists if not (n and are_numbers(found[name], n))]
-        if wrong:
-            raise UserError(f"missing or wrong: {', '.join(wrong)}")
+        need(not wrong, f"missing or wrong: {', '.join(wrong)}")
     except ValueError as error:
         raise UserError(f"{where} is not a whole result ({error}); move it away and run that seed again") from None
     return found
@@ -211,8 +208,8 @@ def read_results(place):
         paths = sorted(place.resolve().rglob("*.json"))
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
-            if path != result_path(path.parent.parent, each):
-                raise UserError(f"{path} holds another run than its name says; move it away")
+            named = path == result_path(path.parent.parent, each)
+            need(named, f"{path} holds another run than its name says; move it away")
     elif place.is_file():
         try:
             lines = gzip.decompress(place.read_bytes()).splitlines()
@@ -221,8 +218,7 @@ def read_results(place):
         found = [{"folder": place.name, **read_result(line, f"{place}, line {i}")} for i, line in enumerate(lines, 1)]
     else:
         raise UserError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
-    if not found:
-        raise UserError(f"{place} holds no results; of a packed study give the file")
+    need(found, f"{place} holds no results; of a packed study give the file")
     return found
 
 

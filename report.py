@@ -13,7 +13,7 @@ import numpy as np
 
 import files
 import terminal
-from files import UserError
+from files import UserError, need
 
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
@@ -164,8 +164,7 @@ def main():
     options = parser.parse_args()
     results = [result for place in options.places for result in files.read_results(place)]
     known = list(dict.fromkeys(result["method"] for result in results))
-    if not set(options.methods or known) <= set(known):
-        raise UserError(f"--methods: there are results of {', '.join(known)} alone")
+    need(set(options.methods or known) <= set(known), f"--methods: there are results of {', '.join(known)} alone")
     rows = group(results, options.methods or known, options.first)
     if options.pack:
         files.pack(results, options.pack)

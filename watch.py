@@ -119,8 +119,8 @@ def main():
     if agent:
         env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
         fitting = make_agent(env, environment, agent.settings, np.random.default_rng())
-        if fitting.learnt.shape != agent.learnt.shape:
-            raise UserError(f"{file} is of other observations or actions than {name} has now; run it again")
+        fits = fitting.learnt.shape == agent.learnt.shape
+        need(fits, f"{file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
         rules, by = environment.rules, file
     else:

@@ -593,6 +593,17 @@ def test_who_gets_more_steps_than_online_by_an_episode_of_the_llms_is_told(steps
     assert ("warning" in said) == bool(warned) and warned in said
 
 
+@pytest.mark.parametrize(("steps", "ends", "n"), [(50, "truncated", 1), (50, "terminated", 0), (200, "truncated", 0)])
+def test_episodes_that_were_cut_off_before_the_limit_are_told_of(steps, ends, n, tmp_path, command):
+    whole = CART[1][0]._replace(terminated=ends == "terminated", truncated=ends == "truncated", replies=None)
+    cut = whole._replace(observations=whole.observations[: steps + 1])
+    cut = cut._replace(actions=whole.actions[:steps], rewards=whole.rewards[:steps])
+    episodes.write_rollouts(path := tmp_path / "cut.jsonl", {"env": "CartPole-v1"}, [CART[1][1], cut, cut])
+    err = command("--env", "CartPole-v1", "--method", "llm", "--llm-episodes", 3, "--rollouts", path).err
+    said = "warning: 2 episodes were cut off before step 200, the limit; they count with what they earned\n"
+    assert err == said * n
+
+
 def test_resume_skips_what_is_there(tmp_path, command, calls, monkeypatch):
     command(*ONE, "--seeds", 2, "--out", tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
