@@ -257,41 +257,41 @@ def find_environment(name, reasoning=False):
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 
-# How a reply is read, as regular expressions. No answer: thought, ended or not, and what a chat template leaves over.
+# How a reply is read, as regular expressions. What is no answer:
 THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
-CLOSING = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"
-# Around an action: a mark before it; what is one only if an action follows (it does not in "The action is safe."); a
-# negation before that; quotes and brackets before and after; words that say no more.
+LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
+LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number
+# A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
 MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
 STATED = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*(?:(?:is\s*)?[:：]|\bis\b)"
-NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"
-OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"
-BETWEEN = r"[\s=:().,;–—-]+"  # a number and its word
-CLOSED = r"[\s\"'*_`)\]}>$\\]*"
+NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"  # before a mark
+# What stands around an action:
+OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before it
+CLOSING = r"[\s\"'*_`)\]}>$\\]*"  # and after it
+BETWEEN = r"[\s=:().,;–—-]+"  # between its number and its word
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+){{0,9}}"
-LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number: no answer
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+){{0,9}}"  # words that say no more
 
 
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`,
-    `Answer: 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>, the last of them does; else a number that stands alone
-    at the beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation is none.
+    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
+    \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
+    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none.
     """
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
-    answer = re.sub(CLOSING, "", answer).strip()
+    answer = re.sub(LEFT_OVER, "", answer).strip()
     words = [re.escape(word) for word in actions]
     one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
     *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
     led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
-    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # of which the reply says no more
+    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # which leaves the answer open
     said_why = rf"[.,;:!–—-](?!\s*{another})|[<(](?!\W*{one}\W*[)>]|[^)>\n]*[)>]\W*{another})|because\b|since\b"
-    end = rf"{CLOSED}(?:$|(?={said_why}))"
+    end = rf"{CLOSING}(?:$|(?={said_why}))"  # of a line, or a reason follows
     for action, word in enumerate(words):
         spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}{word})?|{word}(?:{BETWEEN}{action})?)"
         if before:
