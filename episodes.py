@@ -123,7 +123,7 @@ def read_rollouts(path, env_name, env):
 
     Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read.
     """
-    lines, found, number = lines_of(path), [], 0
+    lines, header, episodes, number = lines_of(path), {}, [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
     try:
         for number, line in enumerate(lines, 1):
@@ -131,15 +131,16 @@ def read_rollouts(path, env_name, env):
             if checked:
                 need(record.pop("crc32", None) == checksum(record), "damaged: its fields do not agree with its crc32")
             if number == 1:
-                what = f"{record.get('format')} of {record.get('env')}"
+                header, what = record, f"{record.get('format')} of {record.get('env')}"
                 need(what == wanted, f"{what}, not {wanted}; give another file")
                 need(isinstance(record.get("model"), str | None), "its model is no text")
-            found.append(record if number == 1 else episode_of(record, env))
-        n = max(len(found) - 1, 0)
-        need(n and n == found[0].get("episodes", n), f"the file ends too early, after {n} episodes")
+            else:
+                episodes.append(episode_of(record, env))
+        n = len(episodes)
+        need(n and n == header.get("episodes", n), f"the file ends too early, after {n} episodes")
     except ValueError as error:
         raise UserError(f"{path} line {number}: {error}") from None
-    return found[0], found[1:]
+    return header, episodes
 
 
 def episode_of(record, env):
@@ -153,22 +154,21 @@ def episode_of(record, env):
     need(T and are_numbers(actions, T, (int,), 0, n_actions - 1), f"actions: not numbers from 0..{n_actions - 1}")
     need(are_numbers(rewards, T), f"rewards: not {T} finite numbers")
     if isinstance(space, gym.spaces.Discrete):
-        wanted, states = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
+        wanted, fit = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
     else:
         n, whole = space.shape[0], np.issubdtype(space.dtype, np.integer)
-        of = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
-        wanted, states = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
-        states = states and len(observations) == T + 1 and all(are_numbers(row, n, *of) for row in observations)
-    need(states, f"observations: not {T + 1} {wanted}")
+        limits = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
+        wanted, fit = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
+        fit = fit and len(observations) == T + 1 and all(are_numbers(row, n, *limits) for row in observations)
+    need(fit, f"observations: not {T + 1} {wanted}")
     need(type(terminated) is type(truncated) is bool, "terminated, truncated: not true or false")
     need(terminated or truncated, "neither terminated nor truncated: an episode that was cut off is truncated")
-    said = replies if isinstance(replies, list) else []
-    # The types in each reply, which is a text or a list of votes.
-    kinds = [set(map(type, reply)) if isinstance(reply, list) else {type(reply)} for reply in said]
-    need(replies is None or kinds == [{str}] * T, f"replies: not {T} texts")
+    votes = [reply if isinstance(reply, list) else [reply] for reply in replies] if isinstance(replies, list) else []
+    texts = [set(map(type, each)) for each in votes] == [{str}] * T
+    need(replies is None or texts, f"replies: not {T} texts")
     need(seed is None or (type(seed) is int and seed >= 0), "seed: not a whole number from 0 on")
     if len(actions) > limit:
         terminated, truncated, replies = False, True, replies and replies[:limit]
-    states = np.array(observations[: limit + 1], space.dtype)
+    observations = np.array(observations[: limit + 1], space.dtype)
     actions, rewards = np.array(actions[:limit]), np.array(rewards[:limit], float)
-    return Episode(seed, states, actions, rewards, terminated, truncated, replies)
+    return Episode(seed, observations, actions, rewards, terminated, truncated, replies)
