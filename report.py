@@ -21,11 +21,11 @@ DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 
 def group(results, methods, first=None):
-    """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each.
-    Its name is the method, then the model and the folder unless they are the usual ones of its environment: those of
-    `online`'s folder, or else of the first. first: how many evaluations of each count; None: all."""
-    firsts = {r["env"]: r["folder"] for r in reversed(results)}
-    usual = firsts | {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
+    """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each,
+    `llm_mean` the LLM's mean, or None. Its name is the method, then the model and the folder unless its environment's
+    usual ones, of `online`'s folder, or else of the first. first: how many evaluations of each count; None: all."""
+    usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
+    usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
     models = {r["env"]: r["model"] for r in reversed(results) if r["folder"] == usual[r["env"]] and r["model"]}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
@@ -66,7 +66,7 @@ def ratio(theirs, its):
     return f"{theirs / its:,.2f}" if theirs < 10 * its else f"{theirs / its:,.0f}"
 
 
-def line(cells):
+def markdown(cells):
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -75,34 +75,34 @@ def table(rows):
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
     for (env, name), row in rows.items():
         returns, n_llm, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan
-        online = rows.get((env, "online"), {"returns": np.full_like(returns, np.nan)})["returns"]
+        online = rows[env, "online"]["returns"] if (env, "online") in rows else np.full_like(returns, np.nan)
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
+        after_llm = regret[n_llm:]
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
         cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
-        cells.append("unknown" if np.isnan(best) else terminal.tenths(regret.sum()))
-        after_llm = regret[n_llm:]
-        cells.append(ratio(baseline.sum(), regret.sum()))
+        cells += ["unknown" if np.isnan(best) else terminal.tenths(regret.sum()), ratio(baseline.sum(), regret.sum())]
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
-        yield line(cells)
+        yield markdown(cells)
 
 
 def brief(rows):
     """The lines of a Markdown table, a line an environment: each row's regret, or its cumulative reward where the best
     is unknown, with its 95% interval; and `online`'s regret over that of `loro-plus`."""
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
-    yield line(["environment", *names, "online's / loro-plus's"])
+    yield markdown(["environment", *names, "online's / loro-plus's"])
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
+        its_rows = {name: row for (where, name), row in rows.items() if where == env}
         cells, regrets = dict.fromkeys(names, ""), {"online": np.nan, "loro-plus": np.nan}
-        known = all(row["best_return"] is not None for (where, _), row in rows.items() if where == env)
-        for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
+        known = all(row["best_return"] is not None for row in its_rows.values())
+        for name, row in its_rows.items():
             each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
             low, high = interval(each)
             cells[name] = terminal.tenths(each.mean()) + (f" ({low:,.1f} to {high:,.1f})" if low < high else "")
-            regrets[name] = each.mean()
-        first = env if known else f"{env} (reward)"
-        yield line([first, *cells.values(), ratio(regrets["online"], regrets["loro-plus"]) if known else ""])
+            regrets[name] = each.mean() if known else np.nan
+        what = env if known else f"{env} (reward)"
+        yield markdown([what, *cells.values(), ratio(regrets["online"], regrets["loro-plus"])])
 
 
 def draw(rows):
@@ -115,7 +115,8 @@ def draw(rows):
     figure = Figure(figsize=(4 * across, 3 * down + 0.2 * len(styles) / across), layout="constrained")
     for i, env in enumerate(envs, 1):
         panel, span, llms = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return"), [], {}
-        for name, row in ((name, row) for (where, name), row in rows.items() if where == env):
+        its_rows = {name: row for (where, name), row in rows.items() if where == env}
+        for name, row in its_rows.items():
             returns, model, n_llm = row["returns"], row["model"], row["llm_episodes"]
             (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
             starts = np.arange(0, returns.shape[1], every)

@@ -77,8 +77,8 @@ def table(teachers):
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for env, model, _, level, covered, regrets in teachers:
         found = (regrets.get(method, ()) for method in ("loro-plus", "loro"))
-        cells = [" ± ".join(f"{number:.2f}" for number in each) for each in found]
-        yield report.line([env, terminal.printable(model), f"{level:.2f}", f"{covered:.2f}" if covered else "", *cells])
+        cells = [env, terminal.printable(model), f"{level:.2f}", f"{covered:.2f}" if covered else ""]
+        yield report.markdown([*cells, *(" ± ".join(f"{number:.2f}" for number in each) for each in found)])
 
 
 def draw(teachers):
