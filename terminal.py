@@ -132,15 +132,15 @@ def add_fields(parser, title, fields):
 
 
 def comments(fields):
-    """{name: the comment beside it} of the fields of a NamedTuple and of the rows of tables in its module."""
+    """{name: the comment beside it} of each field and each row of a table in the module of a NamedTuple, `fields`."""
     source = inspect.getsource(inspect.getmodule(fields))
     return dict(re.findall(r'^    "?([\w-]+)"?: .*?  # (.*)$', source, re.MULTILINE))
 
 
 def parse(methods, settings, asking, arguments=None):
-    """What the command line says: options, a Namespace, and dicts for the NamedTuples `settings` and `asking`. The
-    comment beside a row of `methods` is its help. Raises UserError for what makes no sense."""
-    about = comments(settings)
+    """What the command line says: options, a Namespace, and of the NamedTuples `settings` and `asking` the fields that
+    are given, two dicts. Raises UserError for what makes no sense."""
+    about = comments(settings)  # and of `methods`, a table in the same module
     parser = Parser(
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
         epilog="\n".join(["methods:", *(f"  {name:<12} {about.get(name, '')}" for name in methods)]),
@@ -163,12 +163,12 @@ def parse(methods, settings, asking, arguments=None):
     options["method"] = list(dict.fromkeys(options["method"]))
     if options["reasoning"]:
         options.setdefault("max_tokens", 2048)
-    groups = [{name: options.pop(name) for name in fields._fields if name in options} for fields in (settings, asking)]
-    if groups[1] and not {"model", "base_url"} & groups[1].keys():
+    given, asked = ({name: options.pop(name) for name in of._fields if name in options} for of in (settings, asking))
+    if asked and not {"model", "base_url"} & asked.keys():
         raise UserError("there is no server to ask; give --base-url and --model, or leave out the options for one")
-    if groups[1] and not any(methods[name].data == "llm" for name in options["method"]):
+    if asked and not any(methods[name].data == "llm" for name in options["method"]):
         raise UserError(f"{', '.join(options['method'])} asks no server; leave out the options for one")
-    return argparse.Namespace(**options), *groups
+    return argparse.Namespace(**options), given, asked
 
 
 def tenths(number):
