@@ -50,7 +50,7 @@ def compare(rows):
     """Of each teacher in the rows of `report.group`: (environment's name, teacher, is it graded? its level, what part
     of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same
     seeds}). Raises UserError if `online` lacks one of these."""
-    regrets = {}
+    pupils = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
         if n and best is not None and (env, "online") in rows:
@@ -59,26 +59,26 @@ def compare(rows):
             if same.sum() < len(row["seeds"]):
                 raise UserError(f"{env}, {name}: its seeds are not those of `online`; run `online` with them, too")
             its, theirs = best - row["returns"][:, n:], best - baseline["returns"][same, :-n]
-            of = regrets.setdefault((env, row["model"], row["folder"]), {})
-            of[row["method"]] = ratio(its.sum(1), theirs.sum(1))
-    for (env, model, folder), of in regrets.items():
+            of_teacher = pupils.setdefault((env, row["model"], row["folder"]), {})
+            of_teacher[row["method"]] = ratio(its.sum(1), theirs.sum(1))
+    for (env, model, folder), lost in pupils.items():
         environment, graded = find_environment(env), folder != "main"
         recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
         if recording.is_file():
             _, episodes = read_rollouts(recording, env, environment.make())
             level = np.mean([episode.total for episode in episodes]) - environment.random_return
             level /= environment.best_return - environment.random_return
-            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], of
+            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], lost
 
 
 def table(teachers):
     """The lines of a Markdown table of what `compare` finds."""
     yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
-    for env, model, _, level, covered, regrets in teachers:
-        found = (regrets.get(method, ()) for method in ("loro-plus", "loro"))
+    for env, model, _, level, covered, lost in teachers:
         cells = [env, terminal.printable(model), f"{level:.2f}", f"{covered:.2f}" if covered else ""]
-        yield report.markdown([*cells, *(" ± ".join(f"{number:.2f}" for number in each) for each in found)])
+        cells += ["{:.2f} ± {:.2f}".format(*lost[method]) if method in lost else "" for method in ("loro-plus", "loro")]
+        yield report.markdown(cells)
 
 
 def draw(teachers):
@@ -89,13 +89,13 @@ def draw(teachers):
     envs = list(dict.fromkeys(env for env, *_ in teachers))
     figure = Figure(figsize=(12, 6.4), layout="constrained")
     for i, env in enumerate(envs, 1):
+        here = [(graded, level, lost) for where, _, graded, level, _, lost in teachers if where == env]
         panel = figure.add_subplot(2, 3, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
         panel.axhline(1, color="black", linewidth=0.8, label="online")
         for method, colour, mark, dashes in zip(("loro-plus", "loro"), report.COLOURS, "o^", ("-", "--")):
-            found = [(*each[2:4], *each[-1][method]) for each in teachers if each[0] == env and method in each[-1]]
-            for graded, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
-                points = np.array(sorted(point[1:] for point in found if point[0] == graded)).reshape(-1, 3)
-                panel.errorbar(*points.T, marker=mark, color=colour, elinewidth=0.8, **style)
+            for kind, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
+                points = sorted((x, *lost[method]) for graded, x, lost in here if graded == kind and method in lost)
+                panel.errorbar(*np.reshape(points, (-1, 3)).T, marker=mark, color=colour, elinewidth=0.8, **style)
         panel.set(xlim=(-0.1, 1.1), ylim=(0, None))
     figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
