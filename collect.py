@@ -26,22 +26,22 @@ class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
     Of several votes the action named most often is taken, the earliest of equals. At temperature 0 equal prompts have
-    equal answers, and are asked once. `replies`, `invalid_replies`: how many there have been; `invalid`: one of them.
+    equal answers, and are asked once. replies, invalid_replies: how many there have been; last_invalid: one of those.
     """
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
         self.answers, self.lock, self.stopped = {}, threading.Lock(), threading.Event()
         self.voters = futures.ThreadPoolExecutor(self.asking.concurrency * self.asking.votes)
-        self.replies, self.invalid_replies, self.invalid = 0, 0, ""
+        self.replies, self.invalid_replies, self.last_invalid = 0, 0, ""
 
     def episode(self, seed):
         """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
         env, rng, replies = self.environment.make(), np.random.default_rng([seed, 1]), []
 
         def act(observation):
-            action, answers = self.choose(self.environment.describe(observation))
-            replies.append(answers if self.asking.votes > 1 else answers[0])
+            action, votes = self.choose(self.environment.describe(observation))
+            replies.append(votes if self.asking.votes > 1 else votes[0])
             return rng.integers(env.action_space.n) if action is None else action
 
         return play(env, act, seed)._replace(replies=replies)
@@ -82,7 +82,7 @@ class Player:
             self.replies += 1
             if action is None:
                 self.invalid_replies += 1
-                self.invalid = reply
+                self.last_invalid = reply
         return action, reply
 
 
@@ -148,8 +148,8 @@ def news(player):
     elif (silent := time.monotonic() - client.heard) > 10:
         said += f", nothing heard for {silent:.0f} s"
     if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
-        cut_off = "cut off by --max-tokens, " if player.invalid.endswith(CUT_OFF) else ""
-        said += f", {cut_off}such as {player.invalid!r:.100}"
+        cut_off = "cut off by --max-tokens, " if player.last_invalid.endswith(CUT_OFF) else ""
+        said += f", {cut_off}such as {player.last_invalid!r:.100}"
     return said
 
 
@@ -166,7 +166,7 @@ def recorded(environment, env_name, path, settings, asking):
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
-        header, episodes = watched(Player(ChatClient(asking), environment), env_name, path, n)
+        header, episodes = collect_and_tell(Player(ChatClient(asking), environment), env_name, path, n)
     need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
@@ -176,8 +176,8 @@ def recorded(environment, env_name, path, settings, asking):
     return header.get("model"), episodes
 
 
-def watched(player, env_name, path, n):
-    """`collect`, for a person who watches."""
+def collect_and_tell(player, env_name, path, n):
+    """`collect`, which tells a person how it goes, what it has cost, and after a failure how to go on."""
     client, asking = player.client, player.asking
     alike = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
     need(asking.votes == 1 or not client.repeatable, alike)

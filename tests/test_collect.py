@@ -462,16 +462,16 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
         one.client.heard -= 42
         assert collect.news(one) == "2 of 2 replies invalid, nothing heard for 42 s, such as 'hm'"
-        one.invalid = "So, first of all [cut off]"
+        one.last_invalid = "So, first of all [cut off]"
         assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
-        one.invalid, one.client.problem = "hm", "answers 503: Loading model"
+        one.last_invalid, one.client.problem = "hm", "answers 503: Loading model"
         assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 
 
 def test_what_a_server_does_not_count_is_unknown(tmp_path, capsys):
     with ChatServer(path_along_the_cliff) as server:
         server.usage = None
-        collect.watched(player(server, temperature=0), "CliffWalking-v1", tmp_path / "kept.jsonl", 1)
+        collect.collect_and_tell(player(server, temperature=0), "CliffWalking-v1", tmp_path / "kept.jsonl", 1)
     counts = rf"{STEPS} requests, unknown tokens in, unknown tokens out, 0 invalid replies, \d+ seconds\n"
     assert re.fullmatch(counts, capsys.readouterr().out)
 
