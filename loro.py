@@ -163,7 +163,7 @@ def check(method, settings):
 
 
 def main():
-    options, given, asking = terminal.parse(METHODS, Settings, Asking)
+    options, given, asked = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
     source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
@@ -174,11 +174,11 @@ def main():
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
         known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
         if METHODS[name].data == "llm":
-            known |= {"model": asking.get("model"), "llm_episodes": settings.llm_episodes}
+            known |= {"model": asked.get("model"), "llm_episodes": settings.llm_episodes}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
     if of_llm := [known for known in plan if known["llm_episodes"]]:
-        model, recorded = collect.recorded(environment, options.env, options.rollouts, settings, Asking(**asking))
+        model, recorded = collect.recorded(environment, options.env, options.rollouts, settings, Asking(**asked))
         checksum = files.checksum([episodes.record_of(each) for each in recorded])
         for known in of_llm:
             known |= {"model": model, "config": known["config"] | {"episodes": checksum}}

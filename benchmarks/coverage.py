@@ -14,14 +14,14 @@ from benchmarks.best import model, optimal_values
 from envs_text import ENVIRONMENTS, find_environment
 
 
-def optimal_play(env, recorded=False):
+def optimal_play(env, preferred=False):
     """(d (S, A), optimal (S, A) bool): an optimal policy's share of steps, and which actions are optimal in a state.
 
-    Of several it takes those that are `recorded`, (S, A) bool, if there are any, all alike."""
+    Of several it takes those that are `preferred`, (S, A) bool, if there are any, all alike."""
     (P, _), q = model(env), optimal_values(env, 5000, discount=0.99)
     optimal = q > q.max(1, keepdims=True) - 1e-9
-    known = optimal & recorded
-    taken = np.where(known.any(1, keepdims=True), known, optimal)
+    first = optimal & preferred
+    taken = np.where(first.any(1, keepdims=True), first, optimal)
     policy = taken / taken.sum(1, keepdims=True)
     visits, state = np.zeros(len(q)), np.array(env.unwrapped.initial_state_distrib)
     for _ in range(env.spec.max_episode_steps):
