@@ -228,10 +228,10 @@ def own_environments(module):
 
 
 def find_environment(name, reasoning=False):
-    """The `Environment` called `name`; its rules ask for an action alone, or for reasoning first.
+    """The `Environment` called `name`: one of ENVIRONMENTS or, as MODULE:NAME, of those in a module of one's own.
 
-    MODULE:NAME is the NAME of a module's own ENVIRONMENTS.
-    Raises UserError, saying what there is, if it has no description.
+    Its rules end by asking for an action alone or, with `reasoning`, for thoughts before it. Raises UserError, saying
+    what there is or what to change, if none is called so or if its parts do not fit together.
     """
     module, colon, own = name.rpartition(":")
     known = own_environments(module) if colon else ENVIRONMENTS

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-LARGEST = 1e12  # no number in a file comes near it
-# What others read of a result, and of which types that may be.
+LARGEST = 1e12  # of the numbers in a file; none that is right comes near it
+# What is read of a result, and the types that it may have.
 FIELDS = {"env": (str,), "method": (str,), "seed": (int,), "config": (dict,), "returns": (list,)}
 FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (int, float, type(None))}
 
@@ -138,7 +138,7 @@ def kept_result(folder, known, resume):
     names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
-    now.setdefault("episodes", then.get("episodes"))  # they may not be there yet
+    now.setdefault("episodes", then.get("episodes"))  # whose checksum is known once they are read
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
     need(not unlike, f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
     return found

@@ -84,14 +84,14 @@ class ChatClient:
         for pause in (*self.pauses, None):
             try:
                 answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
-                if not answer and pause is not None and pause < 2:
+                if not answer and pause is not None and pause < 2:  # a few times
                     raise UnusableAnswer("gives an empty answer", 0)
                 self.problem = ""
                 return answer
             except UnusableAnswer as failure:
                 self.problem, wanted = failure.args
             late = time.monotonic() - begun > 2 * self.timeout
-            if pause is None or late or (pause > 2 and not self.costs):
+            if pause is None or late or (pause > 2 and not self.costs):  # no costs: nothing has ever answered
                 raise ServerError(f"{self.base_url} {self.problem}")
             time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
 

@@ -41,7 +41,7 @@ def load_agent(path):
         if low is None:
             agent = QTable(*learnt.shape, scale, settings, rng)
         else:
-            sizes = len(low), *settings.hidden, about["n_actions"]
+            sizes = len(low), *settings.hidden, about["n_actions"]  # checked before a network is made: they may be huge
             if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
                 raise ValueError
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
@@ -72,8 +72,7 @@ def steps(environment, episode, agent):
 
 
 def frames(environment, episode, render_mode):
-    """What Gymnasium draws of an Episode, played again: at each step an array (height, width, 3), or None in a window.
-    """
+    """Plays an Episode again, and yields what Gymnasium draws: arrays (height, width, 3), or None in a window."""
     need(episode.seed is not None, "an episode without its seed cannot be played again")
     need(render_mode in environment.make().metadata.get("render_modes", ()), "no pictures: this environment draws none")
     try:
@@ -125,7 +124,8 @@ def main():
         rules, by = environment.rules, file
     else:
         header, shown = read_rollouts(file, name, environment.make())
-        rules, by = header.get("rules") or header.get("system") or environment.rules, header.get("model")
+        rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
+        by = header.get("model")
     need(chosen < len(shown), f"{file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
     if options.episode is None:
         lines = [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
