@@ -148,8 +148,8 @@ def result(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
-    () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. What the
-    agent has learnt is kept beside it, in a .npz file. Raises as `kept_result` does."""
+    () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. Raises as
+    `kept_result` does, and UserError where a number is not finite."""
     if found := kept_result(folder, known, resume):
         return found, None
     started = time.perf_counter()
@@ -160,10 +160,14 @@ def result(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    about = {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}
+    keep(result_path(folder, known), made, {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}, agent)
+    return made, agent
+
+
+def keep(path, result, about, agent):
+    """Writes a result to `path` and what its agent has learnt, if anything, into a .npz file beside it."""
     np.savez(archive := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
-    path = result_path(folder, known)
-    policy, text = path.with_suffix(".npz"), json.dumps(made).encode() + b"\n"
+    policy, text = path.with_suffix(".npz"), json.dumps(result).encode() + b"\n"
     with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # both, as the disk may be full
         path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
         if agent.updates:
@@ -171,7 +175,6 @@ def result(folder, known, resume, make):
         else:
             policy.unlink(missing_ok=True)
         put()
-    return made, agent
 
 
 def read_policy(path):
