@@ -26,8 +26,7 @@ class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
     Of several votes the action named most often is taken, the earliest of equals. At temperature 0 equal prompts have
-    equal answers, and are asked once. replies, invalid_replies: how many there have been; last_invalid: one of those.
-    """
+    equal answers, and are asked once. replies, invalid_replies: how many there were; last_invalid: one of those."""
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
@@ -90,8 +89,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
-    the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise.
-    """
+    the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise."""
     asking, environment, client, begun = player.asking, player.environment, player.client, time.perf_counter()
     made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
     made_with |= {"temperature": asking.temperature, "extra": asking.extra}
@@ -157,8 +155,7 @@ def recorded(environment, env_name, path, settings, asking):
     """(model, episodes) of the LLM, from which a run with these `settings` starts; prints what there is and its cost.
 
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
-    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few.
-    """
+    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few."""
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
         path = path or RECORDED / file_name(f"{env_name}.jsonl")

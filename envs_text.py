@@ -1,7 +1,6 @@
 """The environments in words: how each is made, observation -> sentence, reply -> action. Their rules stand in rules/.
 
-`ENVIRONMENTS` maps a name to a function that returns an `Environment`; a new one is one more such function.
-"""
+`ENVIRONMENTS` maps a name to a function that returns an `Environment`; a new one is one more such function."""
 
 import importlib
 import math
@@ -231,8 +230,7 @@ def find_environment(name, reasoning=False):
     """The `Environment` called `name`: one of ENVIRONMENTS or, as MODULE:NAME, of those in a module of one's own.
 
     Its rules end by asking for an action alone or, with `reasoning`, for thoughts before it. Raises UserError, saying
-    what there is or what to change, if none is called so or if its parts do not fit together.
-    """
+    what there is or what to change, if none is called so or if its parts do not fit together."""
     module, colon, own = name.rpartition(":")
     known = own_environments(module) if colon else ENVIRONMENTS
     if own not in known:
@@ -279,8 +277,7 @@ def parse_action(reply, actions):
 
     Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
     \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
-    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none.
-    """
+    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none."""
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(LEFT_OVER, "", answer).strip()
     words = [re.escape(word) for word in actions]

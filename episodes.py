@@ -1,8 +1,7 @@
 """Episodes: played, evaluated, turned into transitions, and kept in rollout files.
 
 A rollout file is JSON Lines: a header, which says how many episodes follow, then one line an episode. Each line that is
-written here carries the CRC-32 of its other fields, so that damage is noticed wherever it is.
-"""
+written here carries the CRC-32 of its other fields, so that damage is noticed wherever it is."""
 
 import json
 from pathlib import Path
@@ -121,8 +120,7 @@ def recorded_environment(path):
 def read_rollouts(path, env_name, env):
     """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
 
-    Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read.
-    """
+    Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
     lines, header, episodes, number = lines_of(path), {}, [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
     try:
@@ -146,8 +144,7 @@ def read_rollouts(path, env_name, env):
 def episode_of(record, env):
     """The Episode in a JSON object, cut at the step limit that the gymnasium.Env `env` sets for all.
 
-    Raises UserError, saying what is wrong, if it holds none.
-    """
+    Raises UserError, saying what is wrong, if it holds none."""
     seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
     T = len(actions) if isinstance(actions, list) else 0

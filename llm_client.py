@@ -51,8 +51,7 @@ class ChatClient:
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
     key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
     body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
-    heard: when the server last answered, by time.monotonic().
-    """
+    heard: when the server last answered, by time.monotonic()."""
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
@@ -78,8 +77,7 @@ class ChatClient:
 
         A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
         failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers. An
-        empty answer is asked for again a few times, and then is the answer.
-        """
+        empty answer is asked for again a few times, and then is the answer."""
         begun = time.monotonic()
         for pause in (*self.pauses, None):
             try:

@@ -1,8 +1,7 @@
 """What was learnt or recorded, to look at: a kept policy plays new episodes, or a language model's are shown again.
 
     python watch.py results/CartPole-v1/loro-plus-0.npz
-    python watch.py rollouts/FrozenLake-v1.jsonl --episode 1
-"""
+    python watch.py rollouts/FrozenLake-v1.jsonl --episode 1"""
 
 import io
 import shutil
@@ -32,8 +31,7 @@ def load_agent(path):
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
-    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError, or OSError if unreadable.
-    """
+    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError, or OSError if unreadable."""
     about, learnt = files.read_policy(Path(path))
     try:
         settings = SimpleNamespace(**about["config"])

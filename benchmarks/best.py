@@ -3,8 +3,7 @@
 The grid worlds are exact. MountainCar and Pendulum are planned on a grid of states with bilinear interpolation; where
 an action leads, the environment itself is asked. What is printed is what the plan earns when it is played, from starts
 spread evenly over those that `reset` draws from: so much is attainable, and a finer grid finds little more. CartPole
-cannot pay more than its 200 steps; Pong has no such model.
-"""
+cannot pay more than its 200 steps; Pong has no such model."""
 
 import sys
 from pathlib import Path

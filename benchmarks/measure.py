@@ -2,8 +2,7 @@
 
 Put any numbers into the description first, low and high as long as a vector observation; this prints better ones.
 The range of each number of an observation is the space's own where that is finite, else that of all but one in a
-hundred. reward_scale is 0.2 / mean |reward of a step|, at most 1.
-"""
+hundred. reward_scale is 0.2 / mean |reward of a step|, at most 1."""
 
 import sys
 from pathlib import Path

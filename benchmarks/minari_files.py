@@ -3,8 +3,7 @@
     python benchmarks/minari_files.py rollouts/FrozenLake-v1.jsonl frozenlake/claude-v0
     python benchmarks/minari_files.py frozenlake/claude-v0 lake.jsonl --env FrozenLake-v1
 
-It needs `pip install 'minari[hdf5]'`. Minari keeps its datasets under ~/.minari, or MINARI_DATASETS_PATH.
-"""
+It needs `pip install 'minari[hdf5]'`. Minari keeps its datasets under ~/.minari, or MINARI_DATASETS_PATH."""
 
 import json
 import sys

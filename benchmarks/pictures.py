@@ -1,7 +1,6 @@
 """The pictures of docs/walkthrough.md, in docs/pictures: `python benchmarks/pictures.py` (a minute or two; matplotlib).
 
-Colours are readable by the colour-blind (Okabe & Ito 2008; cividis), lines differ in their dashes as well.
-"""
+Colours are readable by the colour-blind (Okabe & Ito 2008; cividis), lines differ in their dashes as well."""
 
 import sys
 from pathlib import Path

@@ -2,8 +2,7 @@
 
 FILE holds the published curves: {environment: {"curves": {method: [[a return per evaluation], a list a repetition]}}}.
 LORO's leave out the LLM's ten episodes, which the published figures count: those add what the curves lack. The last
-three columns are this project's, from study/main.jsonl.gz, with its own teacher.
-"""
+three columns are this project's, from study/main.jsonl.gz, with its own teacher."""
 
 import sys
 from collections import defaultdict

@@ -1,8 +1,7 @@
 """How fast it is, on one thread: `python benchmarks/speed.py`. Updates and loops are medians of several repeats.
 
 Stable-Baselines3 (PyTorch) and SBX (JAX) are measured beside it where they are installed:
-pip install stable-baselines3 sbx-rl
-"""
+pip install stable-baselines3 sbx-rl"""
 
 import importlib
 import os

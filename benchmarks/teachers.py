@@ -6,8 +6,7 @@
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
 study/teachers/random-SHARE/ENV.jsonl. The last prints the table that docs/study.md explains, of the teachers in the
-results whose recordings are there.
-"""
+results whose recordings are there."""
 
 import sys
 from functools import partial

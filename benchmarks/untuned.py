@@ -8,8 +8,7 @@
 
 The first command records study/untuned/ENV.jsonl: ten episodes of the optimal policy of FrozenLake8x8, a tenth of its
 actions at random; and ten of a rule on MountainCarContinuous: push the way the car moves. The numbers of random play
-are measure.py's (--episodes 5000 on the lake), the best return is best.py's.
-"""
+are measure.py's (--episodes 5000 on the lake), the best return is best.py's."""
 
 import sys
 from functools import partial
