@@ -233,7 +233,8 @@ def show(environment, results, folder):
     if firsts and not any(firsts):
         lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
     wide = max((len(line) for each in maps for line in each), default=0) + 3
-    for start in range(0, len(maps), across := max(1, columns // wide)):
+    across = max(1, columns // wide)
+    for start in range(0, len(maps), across):
         lines.append("" if start else "\nthe greedy policy of")
         lines += ["".join(f"{part:<{wide}}" for part in row).rstrip() for row in zip(*maps[start : start + across])]
     print("\n".join([*lines, "", printable(f"Each run is kept in {folder}.")]))
