@@ -8,7 +8,8 @@
 
 The first command records study/untuned/ENV.jsonl: ten episodes of the optimal policy of FrozenLake8x8, a tenth of its
 actions at random; and ten of a rule on MountainCarContinuous: push the way the car moves. The numbers of random play
-are measure.py's (--episodes 5000 on the lake), the best return is best.py's."""
+are measure.py's (--episodes 5000 on the lake), the best return is best.py's.
+"""
 
 import sys
 from functools import partial
@@ -60,7 +61,7 @@ ENVIRONMENTS = {"FrozenLake8x8-v1": frozen_lake, "MountainCarContinuous-v0": mou
 
 def main():
     terminal.Parser(description="Records ten episodes of the teacher of each of the two environments.").parse_args()
-    lake, hill = (environment(name).make() for name, environment in ENVIRONMENTS.items())
+    lake, hill = (describe(name).make() for name, describe in ENVIRONMENTS.items())
     agent = SimpleNamespace(n_actions=lake.action_space.n, values=optimal_play(lake)[1].__getitem__)
     teachers = (
         (lake, partial(act, agent, 0.1, np.random.default_rng(0)), "the optimal policy, a tenth at random"),
