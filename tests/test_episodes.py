@@ -167,6 +167,20 @@ def test_each_recorded_reply_names_its_action(name):
         assert named == episode.actions.tolist()
 
 
+@pytest.mark.parametrize("name", ["MountainCar-v0", "Pendulum-v1", "RepresentedPong-v0"])
+def test_the_ten_more_replay_exactly_from_other_starts_as_the_data_card_says(name):
+    known, env = environment(name), environment(name).make()
+    header, found = read_rollouts(ROOT / f"rollouts/claude-again/{name}.jsonl", name, env)
+    assert header["model"] == "Claude" and header["rules"] == known.rules
+    assert [episode.seed for episode in found] == list(range(10, 20))
+    for episode in found:
+        actions = iter(parse_action(reply, known.actions) for reply in episode.replies)
+        same(play(env, lambda observation: next(actions), episode.seed), episode._replace(replies=None))  # noqa: B023
+    steps, mean = sum(len(each.actions) for each in found), np.mean([each.total for each in found])
+    card = (ROOT / "rollouts" / "README.md").read_text()
+    assert f"| `claude-again/{name}.jsonl` | 10 | {steps:,} | {mean:.1f} |" in card
+
+
 @pytest.mark.parametrize(("name", "pairs"), [("FrozenLake-v1", 11), ("CliffWalking-v1", 13)])
 def test_the_recordings_contain_what_an_optimal_policy_visits(name, pairs):
     env, found = environment(name).make(), recorded(name)[1]
