@@ -88,7 +88,7 @@ class Player:
 def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
-    Each is written as it ends: whatever stops the work, the file is whole, and the next call goes on from it. Returns
+    Each is written as it ends: whatever stops the work, the file is whole, and a new Player goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise."""
     asking, environment, client, begun = player.asking, player.environment, player.client, time.perf_counter()
     made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
@@ -103,6 +103,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         need(not unlike, f"{path} holds episodes made with another {', '.join(unlike)}; give --rollouts another file")
         found = {episode.seed: episode for episode in episodes}
         need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
+        need(len(found) == len(episodes), f"{path} holds two episodes of one seed; give --rollouts another file")
         costs = [header.get(cost, 0) for cost in COSTS]
         need(are_numbers(costs, len(COSTS)), f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
         return header, found
@@ -127,7 +128,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
                 kept = {**kept, **{episode.seed: episode for episode in episodes}, **found}
                 before, saved = saved, spent()  # the file's costs grow by what was spent since its last writing
                 header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
-                header["request"] = client.body
+                header["request"] = dict(client.body)  # which another thread may change meanwhile
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
                 future.result()  # raises what went wrong

@@ -50,7 +50,7 @@ def check(environment):
     env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
     need(env is not other, "its make returns one and the same env each time; make a new one")
-    need(type(words) is not str, f"its words are one text, {words!r}; is a comma missing?")
+    need(isinstance(words, tuple | list), f"its words are {words!r}, not a tuple of texts; is a comma missing?")
     space, actions = env.observation_space, env.action_space
     playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
     need(playable, f"its actions are {actions}, not Discrete({len(words)}), as there are words")
@@ -63,7 +63,7 @@ def check(environment):
     else:
         valid = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
         wanted = f"one of each for each number, the low below the high in float32, and none beyond {LARGEST:g}"
-        fit = np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
+        fit = valid and np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
         fit = fit and np.less(*np.float32([low, high])).all()
     need(valid, f"its observations are {space}, not Discrete from 0 on or a row of numbers; a wrapper can make them so")
     need(fit, f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}")
@@ -77,8 +77,9 @@ def check(environment):
     need(environment.random_std >= 0, "its random_std is below 0")
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
     need(type(rules) is str and rules.strip(), "it has no rules; give its Environment `rules`")
+    rows = isinstance(grid, tuple | list) and all(isinstance(row, str) for row in grid)
+    need(rows and len(set(map(len, grid))) < 2, "its grid is not a tuple of rows of one length")
     need(len("".join(grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
-    need(type(grid) is not str and len(set(map(len, grid))) < 2, "its grid is not a tuple of rows of one length")
     observation, _ = env.reset(seed=0)
     shape = np.shape(observation)
     need(shape == space.shape, f"its reset gives an observation of shape {shape}, not {space.shape}")
@@ -245,7 +246,7 @@ def find_environment(name, reasoning=False):
         numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"{name}: not all of these are numbers: {given}") from None
-    environment = environment._replace(grid=environment.grid or (), **numbers)
+    environment = environment._replace(grid=() if environment.grid is None else environment.grid, **numbers)
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     try:

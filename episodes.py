@@ -133,6 +133,7 @@ def read_rollouts(path, env_name, env):
                 need(what == wanted, f"{what}, not {wanted}; give another file")
                 need(isinstance(record.get("model"), str | None), "its model is no text")
             else:
+                need(len(episodes) != header.get("episodes"), "one episode more than the header tells of")
                 episodes.append(episode_of(record, env))
         n = len(episodes)
         need(n and n == header.get("episodes", n), f"the file ends too early, after {n} episodes")

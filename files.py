@@ -43,7 +43,7 @@ def write_whole(path, data):
 def drafted(path, data):
     """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
     end. An OSError inside names that file: not its draft, or, where the disk is full, none."""
-    path = path.resolve()  # a link to a file stays one
+    path = Path(os.path.realpath(path))  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -53,9 +53,11 @@ def drafted(path, data):
             os.fsync(file.fileno())
         yield lambda: os.replace(draft, path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        named = str(path) if error.filename in (None, str(draft)) else error.filename  # another, drafted at once
+        raise OSError(error.errno, error.strerror, named) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only refuses even what is not there
+            draft.unlink()
 
 
 def check_writable(path):
@@ -133,6 +135,7 @@ def kept_result(folder, known, resume):
     path = result_path(folder, known)
     if not (resume and path.exists()):
         check_writable(path)
+        check_writable(path.with_suffix(".npz"))
         return None
     found = read_result(path.read_bytes(), path)
     names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
@@ -169,7 +172,8 @@ def keep(path, result, about, agent):
     np.savez(archive := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
     policy, text = path.with_suffix(".npz"), json.dumps(result).encode() + b"\n"
     with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # both, as the disk may be full
-        path.resolve().unlink(missing_ok=True)  # of an earlier run: no crash is to leave it beside this one's policy
+        # The result of an earlier run goes first: no crash is to leave it beside this one's policy.
+        Path(os.path.realpath(path)).unlink(missing_ok=True)
         if agent.updates:
             put_policy()
         else:

@@ -44,9 +44,10 @@ def guard(main, name):
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
         else:
             code, problem = 2, printable(str(error) or type(error).__name__)
-    status()
-    print(f"{name}: {problem}", file=sys.stderr, flush=True)
-    with suppress(OSError):  # nobody may read it any more
+    with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
+        status()
+        print(f"{name}: {problem}", file=sys.stderr, flush=True)
+    with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
 

@@ -35,7 +35,7 @@ def load_agent(path):
     about, learnt = files.read_policy(Path(path))
     try:
         settings = SimpleNamespace(**about["config"])
-        low, high, scale, rng = settings.low, settings.high, settings.reward_scale, np.random.default_rng()
+        low, high, scale, rng = settings.low, settings.high, float(settings.reward_scale), np.random.default_rng()
         if low is None:
             agent = QTable(*learnt.shape, scale, settings, rng)
         else:

@@ -381,7 +381,7 @@ HEAD = json.dumps(HEADER).encode()
         (HEAD.replace(b"rollouts-1", b"rollouts-9"), "line 1: .*loro-rollouts-9"),
         (HEAD.replace(b'"M"', b"[1]") + b"\n" + json.dumps(EPISODE).encode(), "line 1: .*model"),
         (b"".join(LAKE_FILE.splitlines(keepends=True)[:5]), "line 5: .*too early, after 4"),
-        (LAKE_FILE + LAKE_FILE.splitlines(keepends=True)[-1], "after 11 episodes"),  # its first line says 10
+        (LAKE_FILE + LAKE_FILE.splitlines(keepends=True)[-1], "line 12: one episode more than the header tells of"),
     ],
 )
 def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):

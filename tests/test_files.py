@@ -109,6 +109,34 @@ def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatc
     assert str(refused.value) == f"[Errno 13] Permission denied: '{tmp_path / 'file'}'"
 
 
+def test_a_read_only_disk_is_named_by_the_file_not_by_its_draft(tmp_path, monkeypatch):
+    def refuse(draft, *mode, **options):  # to open a draft, and to remove it, though it is not there
+        raise OSError(errno.EROFS, "Read-only file system", str(draft))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only") as refused:
+        files.write_whole(tmp_path / "file", b"")
+    assert refused.value.filename == str(tmp_path / "file")
+
+
+def test_a_link_that_leads_nowhere_but_to_itself_gives_way(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    files.check_writable(tmp_path / "loop")
+    files.write_whole(tmp_path / "loop", b"whole")
+    assert (tmp_path / "loop").read_bytes() == b"whole"
+
+
+def test_what_stands_in_the_place_of_a_policy_is_told_before_the_run_and_loses_nothing(tmp_path):
+    keep(tmp_path)
+    policy = where(tmp_path).with_suffix(".npz")
+    policy.unlink()
+    policy.mkdir()
+    with pytest.raises(OSError, match=r"loro-3\.npz is a folder"):
+        files.result(tmp_path, KNOWN, False, lambda: pytest.fail("it ran"))
+    assert files.kept_result(tmp_path, KNOWN, True)
+
+
 def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
     path = tmp_path / ("x" * 244)
     files.check_writable(path)
@@ -366,7 +394,7 @@ def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch,
 
     keep(tmp_path)
     writing, before = [], {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()}
-    with pytest.raises(OSError, match=r"No space left .*loro-3"):
+    with pytest.raises(OSError, match=r"No space left .*loro-3\." + ("json", "npz")[written]):
         files.result(tmp_path, KNOWN, False, fill_the_disk)
     assert {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()} == before
 

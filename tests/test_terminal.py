@@ -333,6 +333,26 @@ def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, cod
     assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
 
 
+@pytest.mark.parametrize("flush", [False, True])
+def test_it_ends_though_nobody_hears_its_last_word(monkeypatch, flush):
+    class Gone(io.StringIO):
+        def write(self, text):
+            if not flush:
+                raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os._exit", sys.exit)
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(stop, "x.py")
+    assert ended.value.code == 130
+
+
 def test_what_no_memory_holds_is_said_in_a_line(monkeypatch, capsys):
     monkeypatch.setattr("os._exit", sys.exit)
     with pytest.raises(SystemExit) as ended:
