@@ -82,7 +82,7 @@ class ChatClient:
         for pause in (*self.pauses, None):
             try:
                 answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
-                if not answer and pause is not None and pause < 2:  # a few times
+                if not answer and pause is not None and pause < 2:
                     raise UnusableAnswer("gives an empty answer", 0)
                 self.problem = ""
                 return answer
