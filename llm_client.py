@@ -149,6 +149,8 @@ class ChatClient:
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
+            if isinstance(error, requests.exceptions.SSLError):
+                said = "it speaks no https, or shows a certificate that is not trusted"
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs", 0) from None
         with self.lock:
             self.costs["requests"] += 1

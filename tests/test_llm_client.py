@@ -285,6 +285,13 @@ def test_a_server_that_fails_for_good_is_given_up(fault):
         assert len(server.asked) == len(AT_ONCE) + 1 and "\n" not in str(error.value)
 
 
+def test_a_server_that_speaks_no_https_is_told_of():
+    with ChatServer() as server:
+        asked = ChatClient(Asking(server.url.replace("http:", "https:"), "small"), pauses=())
+        with pytest.raises(ServerError, match=r"cannot be reached, .*: it speaks no https, or .*; check that it runs"):
+            asked.ask([{"role": "user", "content": "Hi"}])
+
+
 def test_a_server_that_is_not_there_is_named_soon(waits):
     with ChatServer() as server:
         pass
