@@ -66,6 +66,8 @@ def check_writable(path):
         with suppress(FileNotFoundError):  # Another run may have finished it.
             if time.time() - draft.stat().st_mtime > 3600:
                 draft.unlink()
+    with suppress(FileNotFoundError):
+        path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
     with drafted(path, b""):

@@ -140,7 +140,7 @@ def main():
         if options.human:
             list(frames(environment, shown[chosen], "human"))
     except (ImportError, gym.error.DependencyNotInstalled) as error:
-        raise UserError(f"no pictures ({error}); pip install pillow pygame") from None
+        raise UserError(f"no pictures ({error}); pip install pillow pygame-ce") from None
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def test_a_file_that_names_no_environment_is_named(shown, tmp_path, text):
 
 def test_pictures_show_each_step(shown, tmp_path):
     pillow = pytest.importorskip("PIL.Image", reason="without Pillow: pip install pillow")
-    pytest.importorskip("pygame", reason="without pygame: pip install 'gymnasium[classic-control]'")
+    pytest.importorskip("pygame", reason="without pygame: pip install pygame-ce")
     shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
     with pillow.open(tmp_path / "a.gif") as picture:
         assert picture.format == "GIF" and picture.n_frames == 14
