@@ -260,15 +260,18 @@ def find_environment(name, reasoning=False):
 THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
 LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
-LIST = r"\d\b.*\n(?:.*\n)* *\d\b"  # of lines, each with its number
+LIST = r"[ \"'*_`(\[]*\d\b.*\n(?:.*\n)*[ \"'*_`(\[]*\d\b"  # of lines, each with its number
 # A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
 MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
-STATED = r"\b(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*(?:(?:is\s*)?[:：]|\bis\b)"
-NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"  # before a mark
+NOUN = r"(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
+PRAISED = r"(?:the|my|best|safest|correct|right|optimal|ideal|recommended|chosen|final|next)"  # unlike "the worst"
+STATED = rf"(?:\b{NOUN}(?:is\s*)?[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)"
+NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"  # before a mark, in its clause
+CLAUSE_ENDS = r"[.!?;\n]|\",|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my)\b)"
 # What stands around an action:
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before it
 CLOSING = r"[\s\"'*_`)\]}>$\\]*"  # and after it
-BETWEEN = r"[\s=:().,;–—-]+"  # between its number and its word
+BETWEEN = r"[\s=:().,;–—\-\"'*_`\[\]{}<>$\\]+"  # between its number and its word
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply"
 FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+){{0,9}}"  # words that say no more
 
@@ -281,10 +284,10 @@ def parse_action(reply, actions):
     beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none."""
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(LEFT_OVER, "", answer).strip()
-    words = [re.escape(word) for word in actions]
+    words = [re.escape(word).replace(r"\-", "[ -]?") for word in actions]  # "counter-clockwise" is "counterclockwise"
     one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
     *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
-    led_in = re.split(r"[.!?\n]|\",", before[-1])[-1] if before else ""
+    led_in = re.split(CLAUSE_ENDS, before[-1], flags=re.I)[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
     another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # which leaves the answer open

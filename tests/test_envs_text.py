@@ -344,6 +344,12 @@ def test_every_action_round_trips_through_a_reply(name):
     ("Action number: 2", 2), ("2\nMy decision: towards the goal.", 2), ("2\nThe point of this move: it is safe.", 2),
     ("Action: 2, no holes there", 2), ("Action: 2, no hole or cliff", 2),
     ("Action: 2\nThe answer is clear.", 2), ("1\nThe best action is to go right.", 2),
+    ("Action: **2** (right)", 2), ("**2** - right", 2), ("**2**: right", 2), ("Action: `2` (right)", 2),
+    (r"\boxed{2} (right)", 2), ("Action: **right** (2)", 2), ('Action: 2 ("right")', 2), ("Best action is 2", 2),
+    ("Action: 2\n\nThe opposite action is left, which leads away.", 2), ("Answer: 1\nThis answer is right.", 1),
+    ("Action: 2 (right). The other safe action is 1.", 2), ("**Action: 2**\n\nWhy: the only risky move is up.", 2),
+    ("There are no holes on the right, so the best action is 2.", 2), ("No hole is there; action: 2", 2),
+    ("There is no hole, the best action is 2", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -363,7 +369,9 @@ def test_what_a_model_means(reply, action):
     "2) down", "1) Go left\n2) Go up", "1\nThe answer is 2 or 3.", "1\nThe action is 7.", "The action is safe.",
     "(1) left is a hole (2) right is safe", "Action: left, right, or up", "Action: left-right", "Action: right, up",
     "Action: right, no, left", "Action: 2 - no, wait, 3", "2. Actually 3", "Action: right. Sorry, down.",
-    "Action: right (left)", "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
+    "The worst move is up. Go right.", "**2** (left)", "**0** = left\n**1** = down", "`0` left\n(`1`) down", "`1`\n`2`",
+    "Don't, whatever you do, choose action: 2", "Action: 1. No, wait: the answer is 2", "Action: right (left)",
+    "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None
@@ -390,7 +398,9 @@ def test_the_words_of_an_action_are_words_and_no_pattern():
 
 def test_a_longer_name_does_not_name_a_shorter_one():
     actions = environment("Pendulum-v1").actions
-    assert parse_action("torque 2 counter-clockwise", actions) == 4
+    for spelling in "counter-clockwise", "counterclockwise", "Counter clockwise":
+        assert parse_action(f"torque 2 {spelling}", actions) == parse_action(f"4 (torque 2 {spelling})", actions) == 4
+        assert parse_action(f"Action: 2 (torque 2 {spelling})", actions) is None
     assert parse_action("clockwise", actions) is None
     assert parse_action("Do not accelerate.", environment("MountainCar-v0").actions) == 1
 
