@@ -42,7 +42,11 @@ class ServerError(UserError):
 
 
 class UnusableAnswer(Exception):
-    """A try that failed in a way that may pass: what the server did, and the pause in seconds that it asks for."""
+    """A try that failed in a way that may pass. problem: what the server did. wanted: if it was asked too often, the
+    pause in seconds that it asks for, 0 if it does not say; else None."""
+
+    def __init__(self, problem, wanted=None):
+        self.problem, self.wanted = problem, wanted
 
 
 class ChatClient:
@@ -51,11 +55,13 @@ class ChatClient:
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
     key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
     body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
-    heard: when the server last answered, by time.monotonic()."""
+    heard: when the server last answered, not_before: until when nobody is to ask it, by time.monotonic().
+    usable: has it ever given an answer of use?"""
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
-        self.costs, self.lock, self.problem, self.heard = Counter(), threading.Lock(), "", time.monotonic()
+        self.costs, self.lock, self.problem, self.usable = Counter(), threading.Lock(), "", False
+        self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
         if not self._key.isascii() or not self._key.isprintable():
@@ -77,28 +83,39 @@ class ChatClient:
 
         A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
         failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers. An
-        empty answer is asked for again a few times, and then is the answer."""
-        begun = time.monotonic()
-        for pause in (*self.pauses, None):
+        empty answer is asked for again a few times, and then is the answer.
+
+        A server that was asked too often is left alone by all who ask, for as long as it wants or for a pause that
+        grows. If it has been of use before, this goes on until the time has passed: its limit may be one a minute."""
+        begun, pauses = time.monotonic(), [*self.pauses, None]
+        while True:
+            if (rest := self.not_before - time.monotonic()) > 0:
+                time.sleep(rest)
             try:
                 answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
-                if not answer and pause is not None and pause < 2:
-                    raise UnusableAnswer("gives an empty answer", 0)
-                self.problem = ""
+                if not answer and pauses[0] is not None and pauses[0] < 2:
+                    raise UnusableAnswer("gives an empty answer")
+                self.problem, self.usable = "", True
                 return answer
             except UnusableAnswer as failure:
-                self.problem, wanted = failure.args
+                self.problem, wanted = failure.problem, failure.wanted
+            limited = wanted is not None
+            pause = pauses[0] if limited and self.usable and len(pauses) == 2 else pauses.pop(0)
             late = time.monotonic() - begun > 2 * self.timeout
             if pause is None or late or (pause > 2 and not self.costs):  # no costs: nothing has ever answered
                 raise ServerError(f"{self.base_url} {self.problem}")
-            time.sleep(min(wanted, LONGEST_PAUSE) or pause * random.uniform(1, 1.5))
+            pause = min(wanted or 0, LONGEST_PAUSE) or pause * random.uniform(1, 1.5)
+            if limited:
+                self.not_before = max(self.not_before, time.monotonic() + pause)
+            else:
+                time.sleep(pause)
 
     def models(self):
         """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
         except UnusableAnswer as failure:
-            raise ServerError(f"{self.base_url} {failure.args[0]}") from None
+            raise ServerError(f"{self.base_url} {failure.problem}") from None
         if response.status_code in (401, 403):
             self._answer(response, data)  # raises what it says
         try:
@@ -125,8 +142,10 @@ class ChatClient:
 
     def _send(self, method, path, json=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
-        if not self.base_url.startswith(("http://", "https://")) or "@" in self.base_url:
-            raise ServerError("give --base-url a URL such as http://localhost:11434/v1, without a password in it")
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ServerError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
+        if "@" in self.base_url:
+            raise ServerError("give --base-url a URL without a password; the key stands in a variable of its own")
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
         options = {"json": json, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()
@@ -142,7 +161,7 @@ class ChatClient:
         try:
             response, data = done.result(self.timeout)
         except futures.TimeoutError:
-            raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer", 0) from None
+            raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer") from None
         except requests.exceptions.InvalidURL:  # its message may hold the proxy's password
             said = "it, or the proxy of your environment, is no URL; give one such as http://localhost:11434/v1"
             raise ServerError(f"--base-url: {said}") from None
@@ -151,7 +170,7 @@ class ChatClient:
             said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
             if isinstance(error, requests.exceptions.SSLError):
                 said = "it speaks no https, or shows a certificate that is not trusted"
-            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs", 0) from None
+            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs") from None
         with self.lock:
             self.costs["requests"] += 1
             self.heard = time.monotonic()
@@ -170,18 +189,18 @@ class ChatClient:
             texts = [choice["message"].get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]
             finish, broken = choice.get("finish_reason"), choice.get("error")
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise UnusableAnswer("gives no chat completion", 0) from None
+            raise UnusableAnswer("gives no chat completion") from None
         usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
         with self.lock:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
                 if type(usage.get(name)) is int and 0 <= usage[name] < 1e9:
                     self.costs[kind] += usage[name]
-        if broken or finish == "error":
-            raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}", 0)
+        if broken or finish in ("error", "abort", "insufficient_system_resource"):
+            raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}")
         content, refusal, *thoughts = (self._without_key(text_of(text)) for text in texts)
         thought = thoughts[0] or thoughts[1]
         answer = content or refusal or (thought and REASONING_ALONE + thought)
-        return f"{answer} {CUT_OFF}" if finish == "length" else answer
+        return f"{answer} {CUT_OFF}" if finish in ("length", "max_tokens", "model_length") else answer
 
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
@@ -191,7 +210,8 @@ class ChatClient:
         problem = f"answers {status}: {said}"
         adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), str(error).lower())
         if status in (200, 408, 429) or status >= 500 or adapted:
-            return UnusableAnswer(problem, int(retry_after[:9]) if retry_after.isdecimal() else 0)
+            wanted = int(retry_after[:9]) if retry_after.isdecimal() else 0
+            return UnusableAnswer(problem, wanted if wanted or status == 429 else None)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status == 404 or str(self.asking.model) in said:
@@ -204,7 +224,7 @@ class ChatClient:
 
     def _adapts(self, sent, said):
         """Changes `body` where the server refuses a parameter that was sent. Is there one?"""
-        refused = re.search("support|deprecat|allow|permit|only", said)
+        refused = re.search("support|deprecat|allow|permit|only|unknown|unrecogni|fixed|must be 1\\b", said)
         if "max_tokens" in sent and "max_completion_tokens" in said:
             self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
         elif "temperature" in sent and refused and "temperature" in said:

@@ -44,7 +44,8 @@ def group(results, methods, first=None):
         returns = np.array([run["returns"][:first] for run in runs], float)
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
-            raise UserError(f"{what}; give --first {min(len(run['returns']) for run in chosen if run['env'] == env)}")
+            least = min(len(run["returns"]) for run in chosen if run["env"] == env)
+            raise UserError(f"{what}; give --first {least}, or the folders of comparable runs alone")
         llm_returns = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
         llm_mean = np.mean(llm_returns) if llm_returns else None
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns, "llm_mean": llm_mean}
@@ -119,9 +120,10 @@ def draw(rows):
         for name, row in its_rows.items():
             returns, model, n_llm = row["returns"], row["model"], row["llm_episodes"]
             (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
-            starts = np.arange(0, returns.shape[1], every)
-            points = np.stack([returns[:, start : start + every].mean(1) for start in starts], axis=1)
-            (low, high), middle = interval(points), starts + (every + 1) / 2
+            parts = [slice(start, start + every) for start in range(0, returns.shape[1], every)]
+            points = np.stack([returns[:, part].mean(1) for part in parts], axis=1)
+            numbers = np.arange(1, returns.shape[1] + 1)
+            (low, high), middle = interval(points), [numbers[part].mean() for part in parts]
             panel.plot(middle, points.mean(0), color=colour, linestyle=dashes, label=name)
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest

@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import traceback
 from contextlib import suppress
+from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
 from itertools import accumulate
 from pathlib import Path
@@ -161,6 +162,8 @@ def parse(methods, settings, asking, arguments=None):
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
     options = vars(parser.parse_args(arguments))
+    if options["figure"] and not find_spec("matplotlib"):
+        raise UserError("--figure needs matplotlib; pip install matplotlib")
     options["method"] = list(dict.fromkeys(options["method"]))
     if options["reasoning"]:
         options.setdefault("max_tokens", 2048)
@@ -178,7 +181,7 @@ def tenths(number):
 
 
 def curve(returns, low, high, width):
-    """`returns` as at most `width` bars, each the mean of its share of them, from `low` or less to `high`."""
+    """`returns` as at most `width` bars, each the mean of its share of them, from `low` or less to `high` or more."""
     means = np.array([part.mean() for part in np.array_split(returns, min(width, len(returns)))])
     levels = (1 - (high - means) / (high - low or 1)) * (len(BARS) - 1)  # so a curve that is flat is at the top
     return "".join(BARS[level] for level in levels.round().clip(0, len(BARS) - 1).astype(int))
@@ -188,16 +191,18 @@ def table(returns, best_return, columns=80):
     """The lines of a table, `columns` wide: a row a method, with the mean over its seeds of what it earned.
 
     returns: {method: array (seeds, evaluations)}. best_return: a float, or None if unknown. The curves' scale leaves
-    out the worst tenth of all points, which would flatten the rest, unless all others are equal."""
+    out a tenth of all points, the worst, and a twentieth, the best, which would flatten the rest, unless all others
+    are equal."""
     means = {method: each.mean(0) for method, each in returns.items()}
     every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
-    low, high = np.quantile(every, 0.1), every.max()
-    low = low if low < high else every.min()
+    low, high = np.quantile(every, 0.1), np.quantile(every, 0.95, method="higher")
+    low, high = (low, high) if low < high else (every.min(), every.max())
     if low == high and best_return is not None:
         high = max(high, best_return)  # all alike: at the top only if nothing is better
     row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
     places = ",.0f" if high - low >= 100 else ".4g"
-    scale = f"{'≤' if every.min() < low else ''}{low:{places}} to {high:{places}}"
+    below, above = "≤" if every.min() < low else "", "≥" if high < every.max() else ""
+    scale = f"{below}{low:{places}} to {above}{high:{places}}"
     lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
     for method, mean in means.items():
         regret = "unknown" if best_return is None else tenths(best_return * len(mean) - mean.sum())

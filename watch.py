@@ -4,8 +4,10 @@
     python watch.py rollouts/FrozenLake-v1.jsonl --episode 1"""
 
 import io
+import os
 import shutil
 import signal
+import sys
 import textwrap
 from functools import partial
 from itertools import pairwise
@@ -106,6 +108,10 @@ def main():
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
     file, own, chosen = options.file, options.env, options.episode or 0
+    if not options.human:
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
+    elif sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"} & os.environ.keys():
+        raise UserError("there is no screen for --human; give --pictures FILE.gif")
     if file.suffix == ".json":
         raise UserError(f"{file} is a result; its policy is {file.with_suffix('.npz')}, if it has one")
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
@@ -126,7 +132,8 @@ def main():
         by = header.get("model")
     need(chosen < len(shown), f"{file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
     if options.episode is None:
-        lines = [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
+        lines = [*terminal.arrows(environment, agent), ""] if agent and environment.grid else []
+        lines += [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
     else:
         lines = [*str(rules).splitlines(), *steps(environment, shown[chosen], agent)]
     for line in map(terminal.printable, lines):

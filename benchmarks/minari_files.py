@@ -41,7 +41,7 @@ def to_minari(path, dataset_id):
     try:
         return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v0") from None
+        raise UserError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v1") from None
 
 
 def from_minari(dataset_id, path, env_name):

@@ -83,9 +83,10 @@ def test_an_answer_may_stand_in_many_places(message, answer):
 
 
 @pytest.mark.parametrize("message", ["2\n\nSince", {"content": None, "reasoning_content": "Hm"}, {"content": ""}])
-def test_an_answer_that_was_cut_off_says_so(message):
+@pytest.mark.parametrize("why", ["length", "max_tokens", "model_length"])
+def test_an_answer_that_was_cut_off_says_so(message, why):
     with ChatServer(lambda messages: message) as server:
-        server.finish_reason = "length"
+        server.finish_reason = why
         assert client(server).ask(HELLO).endswith(CUT_OFF) and len(server.asked) == 1
 
 
@@ -105,6 +106,10 @@ NO_TEMPERATURE = [
     "invalid temperature: only 1 is allowed for this model",
     "This model does not support the parameter temperature.",
     "Temperature other than 1 is not supported.",
+    "Unknown parameter: 'temperature'.",
+    "Unrecognized request argument supplied: temperature",
+    "temperature is fixed at 1 for this model",
+    "invalid temperature: must be 1",
     {"message": "This value is not supported.", "param": "temperature"},
     {"message": "Provider returned error", "metadata": {"raw": "temperature is deprecated"}},
     {"message": "Provider returned error", "metadata": {"headers": "x" * 400, "raw": "Not Supported: Temperature"}},
@@ -238,7 +243,11 @@ def test_what_is_wrong_at_the_moment_can_be_seen(waits):
     assert seen[0][1] < seen[1][1] < one.heard
 
 
-@pytest.mark.parametrize("choice", [{"finish_reason": "error"}, {"error": {"message": "Overloaded", "code": 502}}])
+BROKEN = [{"finish_reason": each} for each in ("error", "abort", "insufficient_system_resource")]
+BROKEN += [{"error": {"message": "Overloaded", "code": 502}}]
+
+
+@pytest.mark.parametrize("choice", BROKEN)
 @pytest.mark.parametrize("content", ["Action: 1 is", ""])
 def test_an_answer_that_breaks_off_is_none(monkeypatch, choice, content):
     def answer(self, fault, messages):
@@ -252,7 +261,7 @@ def test_an_answer_that_breaks_off_is_none(monkeypatch, choice, content):
         one = client(server)
         assert one.ask(HELLO) == "0" and one.costs == {"requests": 2, "tokens_in": 507, "tokens_out": 65}
         server.fault = always("broken")
-        with pytest.raises(ServerError, match=r"breaks off its answer: (error|.*Overloaded)"):
+        with pytest.raises(ServerError, match=r"breaks off its answer: (error|abort|insuff.*|.*Overloaded)"):
             client(server).ask(HELLO)
 
 
@@ -323,11 +332,41 @@ def waits(monkeypatch):
 
 @pytest.mark.parametrize(
     ("asked_for", "waited"),
-    [("7", 7), ("60", 60), ("3600", 60), ("9" * 99, 60), *((what, 0) for what in ("1.5", "soon", "-5", "1 Jan 99999"))],
+    [("7", 7), ("60", 60), ("3600", 60), ("9" * 99, 60), *((what, 2) for what in ("1.5", "soon", "-5", "1 Jan 99999"))],
 )
-def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, asked_for, waited):
-    with ChatServer(fault=first("429"), headers={"Retry-After": asked_for}) as server:
-        assert client(server, 300, PAUSES).ask(HELLO) == "0" and waits == [waited]
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, status, asked_for, waited):
+    with ChatServer(fault=first(status), headers={"Retry-After": asked_for}) as server:
+        assert client(server, 300, (2, 30)).ask(HELLO) == "0" and len(waits) == 1  # of itself it waits for 2 to 3 s
+        assert waited - 0.5 < waits[0] <= (waited if waited > 2 else 3)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "20"}])
+def test_a_limit_of_requests_a_minute_is_waited_for_by_all(waits, headers):
+    with ChatServer(fault=lambda number: "429" if 1 <= number <= 30 else None, headers=headers) as server:
+        one = client(server, 300, PAUSES)
+        assert [one.ask(HELLO), one.ask(HELLO)] == ["0", "0"] and len(server.asked) == 32
+        waits.clear()
+        assert one.ask(HELLO) == "0" and 15 < waits[0] <= 30  # no time has passed: the next one waits as well
+
+
+def test_a_server_that_has_never_been_of_use_is_given_up_though_it_speaks_of_a_limit(waits):
+    with ChatServer(fault=always("429"), headers={}) as server:
+        with pytest.raises(ServerError, match="answers 429"):
+            client(server, 300, PAUSES).ask(HELLO)
+        assert len(server.asked) == 9
+
+
+def test_a_limit_is_not_waited_for_beyond_twice_the_time_limit(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(llm_client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(llm_client.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    with ChatServer(fault=lambda number: "429" if number else None, headers={"Retry-After": "60"}) as server:
+        one = client(server, 300, PAUSES)
+        one.ask(HELLO)
+        with pytest.raises(ServerError, match="answers 429"):
+            one.ask(HELLO)
+        assert 600 < now[0] <= 660
 
 
 @pytest.mark.parametrize("fault", ["null", "empty"])

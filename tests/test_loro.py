@@ -857,6 +857,13 @@ def test_a_run_can_be_drawn(tmp_path, command):
     assert (tmp_path / "new/figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_is_refused_before_the_runs_where_nothing_can_draw_it(tmp_path, command, monkeypatch):
+    monkeypatch.setattr("terminal.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"--figure needs matplotlib; pip install matplotlib"):
+        command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", tmp_path / "a.png")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("figure", ["figure.xyz", "/dev/null/figure.png"])
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure):
     with pytest.raises((UserError, OSError), match=r"figure|/dev/null"):

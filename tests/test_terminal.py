@@ -84,6 +84,12 @@ def test_a_bad_start_does_not_flatten_the_curves():
     assert bars[0] == bars[1] == "▁" and bars[-1] == "█"
 
 
+def test_a_lucky_episode_does_not_flatten_the_curves():
+    returns = np.array([[-1.0, *[-200.0] * 19, *[-150.0] * 20]])
+    head, line = terminal.table({"loro": returns}, -137.0)
+    assert head.endswith("   -200 to ≥-150") and line.split()[-1][-1] == "█" and line.split()[-1][5] == "▁"
+
+
 def test_where_nearly_all_returns_are_equal_the_scale_holds_the_others():
     head, line = terminal.table({"online": np.array([[20.0, 110.0, *[200.0] * 28]])}, 200.0)
     assert head.endswith("20 to 200") and line.split()[-1] == "▁▅" + "█" * 28

@@ -1,6 +1,7 @@
 """Policies that were kept, what a person sees of them and of recorded episodes, and environments of one's own."""
 
 import json
+import os
 import re
 import sys
 from typing import ClassVar
@@ -8,7 +9,7 @@ from typing import ClassVar
 import gymnasium as gym
 import numpy as np
 import pytest
-from helpers import ROOT, SETTINGS, environment, recorded, recording, table, write_lines
+from helpers import ROOT, SETTINGS, environment, python, recorded, recording, table, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from envs_text import find_environment
 from episodes import record_of
 from files import UserError
 
+SCREENS = "DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"
 SHORT = SETTINGS._replace(evaluations=12, clone_updates=500, hidden=(8, 4), acting_rate=0.5)
 
 
@@ -162,6 +164,14 @@ def test_a_policy_plays_new_episodes(kept, shown):
     assert mean == f"CartPole-v1: 3 episodes by {path}, mean return {np.mean(returns):.2f}".replace("  ", " ")
 
 
+def test_a_policy_of_a_grid_world_is_drawn_as_arrows(shown, tmp_path):
+    agent = table(16, 4)
+    agent.updates, agent.q[:] = 1, np.eye(4)[[0, 3, 1, 2] * 4]
+    lines = shown(keep(tmp_path, "FrozenLake-v1", agent)[0], "--episodes", 1).splitlines()
+    assert lines[:5] == ["← ↑ ↓ →", "← H ↓ H", "← ↑ ↓ H", "H ↑ ↓ G", ""] and lines[5].startswith("episode 0: return ")
+    assert shown(recording("FrozenLake-v1")).startswith("episode 0: ")
+
+
 def test_an_llms_episode_is_told_step_by_step(shown):
     lines = shown(recording("CliffWalking-v1"), "--episode", 2).splitlines()
     start = lines.index("step 0: You are at row 3, column 0.")
@@ -236,6 +246,22 @@ def test_without_what_draws_one_line_says_what_to_install(shown, tmp_path, monke
     with pytest.raises(UserError, match="pip install pillow"):
         shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_screen_there_is_no_window(shown, monkeypatch):
+    for name in SCREENS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(UserError, match=r"there is no screen for --human; give --pictures FILE\.gif"):
+        shown(recording("CliffWalking-v1"), "--human")
+
+
+def test_pictures_need_no_screen(tmp_path):
+    pytest.importorskip("pygame", reason="without pygame: pip install pygame-ce")
+    pytest.importorskip("PIL.Image", reason="without Pillow: pip install pillow")
+    env = {name: value for name, value in os.environ.items() if name not in SCREENS}
+    process = python(ROOT / "watch.py", recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif", env=env)
+    assert process.communicate()[1] == "" and process.returncode == 0
 
 
 def test_an_episode_without_a_seed_is_not_drawn():
