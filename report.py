@@ -3,6 +3,7 @@
 import io
 import signal
 import sys
+from collections import Counter
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -23,16 +24,18 @@ DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 def group(results, methods, first=None):
     """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each,
     `llm_mean` the LLM's mean, or None. Its name is the method, then the model and the folder unless its environment's
-    usual ones, of `online`'s folder, or else of the first. first: how many evaluations of each count; None: all."""
+    usual ones: the folder of `online`, or else the first, and the one model there. first: how many evaluations of each
+    count; None: all."""
     usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
     usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
-    models = {r["env"]: r["model"] for r in reversed(results) if r["folder"] == usual[r["env"]] and r["model"]}
+    models = {(r["env"], r["model"]) for r in results if r["folder"] == usual[r["env"]] and r["model"]}
+    several = Counter(env for env, _ in models)
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
     found, rows, lengths = {}, {}, {}
     for run in chosen:
         env, name, model, folder = (run[field] for field in ("env", "method", "model", "folder"))
-        name += f", {model}" if model not in (None, models.get(env)) else ""
+        name += f", {model}" if model and ((env, model) not in models or several[env] > 1) else ""
         name += f", {folder}" if folder != usual[env] else ""
         found.setdefault((env, name), []).append(run)
     for (env, name), runs in found.items():

@@ -167,12 +167,11 @@ def test_the_interval_covers_the_true_mean_as_often_as_is_known_of_so_few_seeds(
 
 
 def test_a_row_is_named_by_its_method_and_what_is_unusual_about_it(study, tmp_path, show):
-    keep(study, "loro", 5, [9.0] * 40, model="N")
     keep(tmp_path / "free", "loro", 0, [9.0] * 40, alpha=0)
     keep(tmp_path / "free", "own", 0, [9.0] * 40, alpha=0)
     keep(tmp_path / "other", "loro", 0, [9.0] * 40, model="N")
     keep(tmp_path / "other-free", "loro", 0, [9.0] * 40, model="N", alpha=0)
-    variants = ["loro, N", "loro, free", "loro, N, other", "loro, N, other-free"]
+    variants = ["loro, free", "loro, N, other", "loro, N, other-free"]
     places = [study, tmp_path / "free", tmp_path / "other", tmp_path / "other-free"]
     assert names(show(*places)) == ["loro", *variants, "online", "own, free"]
     assert names(show(*places, "--methods", "own", "online", "loro")) == ["own, free", "online", "loro", *variants]
@@ -180,6 +179,13 @@ def test_a_row_is_named_by_its_method_and_what_is_unusual_about_it(study, tmp_pa
     assert set(names(show(*reversed(places)))) == {"loro", *variants, "online", "own, free"}
     assert set(names(show(tmp_path))) == {"loro", *variants, "online", "own, free"}
     assert names(show(tmp_path, "--methods", "own")) == ["own, free"]
+
+
+def test_of_several_models_in_one_folder_each_is_named(study, tmp_path, show):
+    keep(study, "loro", 5, [9.0] * 40, model="N")
+    keep(study, "mix", 5, [9.0] * 40, env="Run-v0")
+    keep(tmp_path / "free", "loro", 0, [9.0] * 40, alpha=0)
+    assert names(show(study, tmp_path / "free")) == ["mix", "loro, M", "loro, N", "loro, M, free", "online"]
 
 
 def test_every_row_is_compared_with_the_usual_online(study, tmp_path, show):
