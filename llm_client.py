@@ -100,7 +100,8 @@ class ChatClient:
             except UnusableAnswer as failure:
                 self.problem, wanted = failure.problem, failure.wanted
             limited = wanted is not None
-            pause = pauses[0] if limited and self.usable and len(pauses) == 2 else pauses.pop(0)
+            last = limited and self.usable and len(pauses) == 2  # the longest, again and again
+            pause = pauses[0] if last else pauses.pop(0)
             late = time.monotonic() - begun > 2 * self.timeout
             if pause is None or late or (pause > 2 and not self.costs):  # no costs: nothing has ever answered
                 raise ServerError(f"{self.base_url} {self.problem}")
