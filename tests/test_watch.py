@@ -17,7 +17,7 @@ import files
 import loro
 import watch
 from envs_text import find_environment
-from episodes import record_of
+from episodes import read_rollouts, record_of
 from files import UserError
 
 SCREENS = "DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"
@@ -442,9 +442,18 @@ def test_readmes_lines_load_a_policy(tmp_path, monkeypatch, command):
         assert known["env"].spec.id == "FrozenLake-v1" and known["env"].reset()[0] == 0
 
 
+def test_the_data_cards_lines_put_twenty_episodes_into_a_file(tmp_path, monkeypatch):
+    (tmp_path / "rollouts").symlink_to(ROOT / "rollouts")
+    monkeypatch.chdir(tmp_path)
+    exec(blocks("rollouts/README.md")[0], {})
+    for name in "MountainCar-v0", "Pendulum-v1", "RepresentedPong-v0":
+        _, episodes = read_rollouts(tmp_path / "twenty" / f"{name}.jsonl", name, environment(name).make())
+        assert [episode.seed for episode in episodes] == [*range(20)]
+
+
 def test_the_data_cards_lines_write_demonstrations(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
-    exec(blocks("rollouts/README.md")[0], {"policy": lambda observation: 0})
+    exec(blocks("rollouts/README.md")[1], {"policy": lambda observation: 0})
     out = command("--env", "FrozenLake-v1", "--rollouts", "mine.jsonl", "--method", "llm").out
     assert "10 episodes by me, mean return 0.00 (mine.jsonl)" in out
 
