@@ -257,8 +257,10 @@ def find_environment(name, reasoning=False):
 
 
 # How a reply is read, as regular expressions. What is no answer:
-THOUGHT_ENDS = r"</think\w*>|\[/THINK\]|<\|channel\|>final<\|message\|>"
-UNENDED_THOUGHT = r"(?:<think|\[THINK\]|<\|channel\|>)[\s\S]*"
+THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
+THOUGHT_ENDS = rf"</{THOUGHT}|<\|END_THINKING\|>|\[/THINK\]|<\|channel\|>final<\|message\|>"
+UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|START_THINKING\|>|\[THINK\]|<\|channel\|>)[\s\S]*"
+ENDED = r"<\|(?:im_end|eot_id|endoftext)\|>|\n(?:Human|User):"  # after it the model plays its user
 LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
 LIST = r"[ \"'*_`(\[]*\d\b.*\n(?:.*\n)*[ \"'*_`(\[]*\d\b"  # of lines, each with its number
 # A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
@@ -266,14 +268,19 @@ MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(
 NOUN = r"(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
 PRAISED = r"(?:the|my|best|safest|correct|right|optimal|ideal|recommended|chosen|final|next)"  # unlike "the worst"
 STATED = rf"(?:\b{NOUN}(?:is\s*)?[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)"
-NEGATION = r"(?:n['’]t|\b(?:not|never|no|avoid|cannot|instead of|rather than|wrong))\b"  # before a mark, in its clause
-CLAUSE_ENDS = r"[.!?;\n]|\",|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my)\b)"
+REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
+UNDECIDED = "if|alternative|other|previous|backup|second|following|after that|later"
+NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"  # before a mark, in its clause
+CLAUSE_ENDS = r"[.!?;\n]|\",|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=[\s*_`]{0,9}$)"
+SECOND_THOUGHT = r"wait\s{0,9}[,!:—–-]|(?:actually|correction|oops|sorry|on (?:second thought|reflection))\b"
+CORRECTED = rf"[.!?\n]\W{{0,9}}(?:(?:no|oh|hmm)\W{{1,9}})?(?:{SECOND_THOUGHT})"  # after it
 # What stands around an action:
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before it
 CLOSING = r"[\s\"'*_`)\]}>$\\]*"  # and after it
 BETWEEN = r"[\s=:().,;–—\-\"'*_`\[\]{}<>$\\]+"  # between its number and its word
-VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|to|the)\W+){{0,9}}"  # words that say no more
+VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
+NOUNS = "action|option|number|cart|car|paddle"
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|{NOUNS}|to|the)\W+){{0,9}}"  # words that say no more
 
 
 def parse_action(reply, actions):
@@ -283,23 +290,27 @@ def parse_action(reply, actions):
     \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
     beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none."""
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
-    answer = re.sub(LEFT_OVER, "", answer).strip()
-    words = [re.escape(word).replace(r"\-", "[ -]?") for word in actions]  # "counter-clockwise" is "counterclockwise"
+    answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
+    words = [re.escape(word).replace(r"\-", "[ ‐‑–-]?") for word in actions]  # "counter-clockwise", "counterclockwise"
     one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
     *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
     led_in = re.split(CLAUSE_ENDS, before[-1], flags=re.I)[-1] if before else ""
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
         return None
-    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{one}\W*(?:$|,|or\b))"  # which leaves the answer open
-    said_why = rf"[.,;:!–—-](?!\s*{another})|[<(](?!\W*{one}\W*[)>]|[^)>\n]*[)>]\W*{another})|because\b|since\b"
-    end = rf"{CLOSING}(?:$|(?={said_why}))"  # of a line, or a reason follows
-    for action, word in enumerate(words):
-        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}{word})?|{word}(?:{BETWEEN}{action})?)"
+    tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
+    said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
+    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves the answer open
+    dash = r"(?:[.,;:!–—]|-(?![\w>]))"  # or another sign, before a reason; but no "1-step", no "->"
+    said_why = rf"{dash}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
+    next_line = rf"\s{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
+    end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
+    for action, (word, tail) in enumerate(zip(words, tails)):
+        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}(?:{word}|{tail}))?|{word}(?:{BETWEEN}{FILLERS}{action})?)"
         if before:
             found = re.match(OPENING + FILLERS + spelling + end, last, re.I | re.M)
         else:
             number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{end}"
             found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
         if found:
-            return action
+            return None if re.search(CORRECTED, found.string[found.end() :], re.I) else action
     return None

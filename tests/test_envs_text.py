@@ -349,7 +349,12 @@ def test_every_action_round_trips_through_a_reply(name):
     ("Action: 2\n\nThe opposite action is left, which leads away.", 2), ("Answer: 1\nThis answer is right.", 1),
     ("Action: 2 (right). The other safe action is 1.", 2), ("**Action: 2**\n\nWhy: the only risky move is up.", 2),
     ("There are no holes on the right, so the best action is 2.", 2), ("No hole is there; action: 2", 2),
-    ("There is no hole, the best action is 2", 2),
+    ("There is no hole, the best action is 2", 2), ("To avoid the hole, action: 2", 2),
+    ("No hole there - action: 2", 2), ("Action: right (action 2)", 2), ("I am moving right", None),
+    ("2\nUser: You are at row 0, column 1.\nAction: 1", 2),
+    ("2<|im_end|>\n<|im_start|>user\nAction: 1", 2), ("Action: 2\nAlternative action: 3", None), ("Moving right.", 2),
+    ("<thought>Maybe action: 0.</thought>\n2", 2), ("<seed:think>Action: 0</seed:think>2", 2),
+    ("<reasoning>Action: 0 is a hole.</reasoning>\n\n2", 2), ("<|START_THINKING|>action: 0<|END_THINKING|>2", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -369,7 +374,11 @@ def test_what_a_model_means(reply, action):
     "2) down", "1) Go left\n2) Go up", "1\nThe answer is 2 or 3.", "1\nThe action is 7.", "The action is safe.",
     "(1) left is a hole (2) right is safe", "Action: left, right, or up", "Action: left-right", "Action: right, up",
     "Action: right, no, left", "Action: 2 - no, wait, 3", "2. Actually 3", "Action: right. Sorry, down.",
-    "The worst move is up. Go right.", "**2** (left)", "**0** = left\n**1** = down", "`0` left\n(`1`) down", "`1`\n`2`",
+    "1: move right", "1\nGo right.", "Action: right (action 1)", "2\n\nWait, actually 1 is better.", "2 -> 1",
+    "Action: 2\n\nCorrection: 1", "2\n\nOn second thought, 1.", "Best move: right\nWorst move: up",
+    "Action: 2\n\nIf the answer is 0, we stay.", "1-step lookahead suggests moving right.", "Action: 2 (or 3)",
+    "Action: 2... no, 1", "The worst move is up. Go right.", "**2** (left)", "**0** = left\n**1** = down",
+    "<thought>Action: 2", "`0` left\n(`1`) down", "`1`\n`2`",
     "Don't, whatever you do, choose action: 2", "Action: 1. No, wait: the answer is 2", "Action: right (left)",
     "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
 ])  # fmt: skip
@@ -384,10 +393,11 @@ def test_recorded_replies_name_the_action_that_was_taken(name):
             assert [parse_action(reply, environment(name).actions) for reply in episode.replies] == [*episode.actions]
 
 
-@pytest.mark.parametrize("part", ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: "])
+@pytest.mark.parametrize("part", ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n"])
 def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
     actions = environment("Pendulum-v1").actions
-    assert parse_action(part * 50_000, actions) == parse_action(part * 20, actions)
+    for begun in "", "2) ":
+        assert parse_action(begun + part * 50_000, actions) == parse_action(begun + part * 20, actions)
 
 
 def test_the_words_of_an_action_are_words_and_no_pattern():
@@ -396,11 +406,19 @@ def test_the_words_of_an_action_are_words_and_no_pattern():
         assert parse_action(f"Action: {word}", actions) == i == parse_action(f"{word}.", actions)
 
 
+def test_to_wait_is_no_second_thought():
+    actions = environment("RepresentedPong-v0").actions
+    for reply in "0\n\nThe ball is not in play, so I wait.", "0\nWait for the ball.", "Action: stay (and wait)":
+        assert parse_action(reply, actions) == 0
+    assert parse_action("0\n\nHmm, wait, 1 is better.", actions) is None
+
+
 def test_a_longer_name_does_not_name_a_shorter_one():
     actions = environment("Pendulum-v1").actions
     for spelling in "counter-clockwise", "counterclockwise", "Counter clockwise":
         assert parse_action(f"torque 2 {spelling}", actions) == parse_action(f"4 (torque 2 {spelling})", actions) == 4
         assert parse_action(f"Action: 2 (torque 2 {spelling})", actions) is None
+        assert parse_action(f"Action: 1 ({spelling})", actions) is None and parse_action(f"3: {spelling}", actions) == 3
     assert parse_action("clockwise", actions) is None
     assert parse_action("Do not accelerate.", environment("MountainCar-v0").actions) == 1
 
