@@ -393,7 +393,10 @@ def test_recorded_replies_name_the_action_that_was_taken(name):
             assert [parse_action(reply, environment(name).actions) for reply in episode.replies] == [*episode.actions]
 
 
-@pytest.mark.parametrize("part", ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n"])
+LONG = ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n"]
+
+
+@pytest.mark.parametrize("part", LONG)
 def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
     actions = environment("Pendulum-v1").actions
     for begun in "", "2) ":
