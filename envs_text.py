@@ -279,8 +279,8 @@ OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before
 CLOSING = r"[\s\"'*_`)\]}>$\\]*"  # and after it
 BETWEEN = r"[\s=:().,;–—\-\"'*_`\[\]{}<>$\\]+"  # between its number and its word
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
-NOUNS = "action|option|number|cart|car|paddle"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|{NOUNS}|to|the)\W+){{0,9}}"  # words that say no more
+OBJECTS = "action|option|number|cart|car|paddle"
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|{OBJECTS}|to|the)\W+){{0,9}}"  # words that say no more
 
 
 def parse_action(reply, actions):
@@ -288,7 +288,8 @@ def parse_action(reply, actions):
 
     Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
     \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
-    beginning; else a reply that is no more than an action, such as "Move left." A mention or a negation names none."""
+    beginning; else a reply that is no more than an action, such as "Move left." A mention, a negation or a second
+    thought names none."""
     answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
     answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
     words = [re.escape(word).replace(r"\-", "[ ‐‑–-]?") for word in actions]  # "counter-clockwise", "counterclockwise"
@@ -300,8 +301,8 @@ def parse_action(reply, actions):
     tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
     said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
     another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves the answer open
-    dash = r"(?:[.,;:!–—]|-(?![\w>]))"  # or another sign, before a reason; but no "1-step", no "->"
-    said_why = rf"{dash}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
+    sign = r"(?:[.,;:!–—]|-(?![\w>]))"  # before a reason; but no "1-step", no "->"
+    said_why = rf"{sign}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
     next_line = rf"\s{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
     end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
     for action, (word, tail) in enumerate(zip(words, tails)):

