@@ -43,7 +43,7 @@ class Method(NamedTuple):
 METHODS = {
     "online": Method(None),  # the baseline: the same learner without the LLM
     "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted until it is equalled
+    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted while it is surely better
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
@@ -124,15 +124,15 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     if nothing_to_learn or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
-    # 3. Fine-tune
-    trust, step, begun, ended = [judge.trust] * len(data), 0, 0, True
-    steps = settings.steps_per_evaluation if method.fine_tune else 0
+    # 3. Fine-tune; the first evaluation precedes the first step
+    trust, ended = [judge.trust] * len(data), True
+    step = episodes_begun = 0
     for evaluation in range(len(data), settings.evaluations):
-        for _ in range(steps if evaluation > len(data) else 0):  # the first evaluation precedes the first step
+        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0):
             if ended:
                 observation, episode_return = env.reset()[0], 0.0
-                player = clone if judge.trust and begun % settings.clone_every == 0 else learner
-                begun += 1
+                player = clone if judge.trust and episodes_begun % settings.clone_every == 0 else learner
+                episodes_begun += 1
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
             action = episodes.act(player, epsilon, act_rng, observation)
             observation = np.copy(observation)  # env.step may write the next one into the same array

@@ -4,27 +4,27 @@ import numpy as np
 
 
 class Judge:
-    """Decides by returns who is trusted: the clone (trust 1) or the learner (0). The clone never is if its teacher does
-    not beat random play beyond doubt; else it is as long as the learner is not level with it:
+    """Trusts the clone (1) while its teacher beats random play beyond doubt and it the learner, else the learner (0):
 
-        trust = 1 if lower_bound(teacher, random_std) > random_return and mean(learner) <= lower_bound(clone), else 0
+        trust = 1 if interval(teacher, random_std) > random_return and interval(clone) >= interval(learner), else 0
 
-    teacher: the returns of the episodes that a run starts from. clone: these, and all that the clone has earned since:
-    it no longer changes. learner, which gets better: the later half of [random_return] * prior + what it has earned.
-    random_return, random_std: the mean and the standard deviation of random play's returns."""
+    teacher: the returns of a run's first episodes. clone, which no longer changes: these, and all it has earned since.
+    learner, which gets better: the later half of [random_return] * prior and all it has earned. random_return,
+    random_std: the mean and the standard deviation of random play's returns."""
 
     def __init__(self, teacher_returns, random_return, random_std, prior):
-        self.beats_random = bool(teacher_returns) and lower_bound(teacher_returns, random_std) > random_return
+        self.beats_random = bool(teacher_returns) and interval(teacher_returns, random_std)[0] > random_return
         self.clone_returns, self.learner_returns = list(teacher_returns), [random_return] * prior
 
     @property
     def trust(self):
-        learner = self.learner_returns[len(self.learner_returns) // 2 :]
-        return float(self.beats_random and np.mean(learner) <= lower_bound(self.clone_returns))
+        later_half = self.learner_returns[len(self.learner_returns) // 2 :]
+        return float(self.beats_random and interval(self.clone_returns)[0] >= interval(later_half)[1])
 
 
-def lower_bound(returns, least_std=0.0):
-    """mean - 2 std / sqrt(n) of n `returns`, two standard errors below their mean: what they are drawn from has a lower
-    mean in 4% of cases for n = 10, 9% for 3 (Student 1908). As few may agree by chance, std is at least `least_std`."""
+def interval(returns, least_std=0.0):
+    """mean - 2 std / sqrt(n) and mean + 2 std / sqrt(n) of n `returns`. What they are drawn from has a lower mean in 4%
+    of cases for n = 10, 9% for 3 (Student 1908). As few may agree by chance, std is at least `least_std`."""
     std = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
-    return np.mean(returns) - 2 * max(std, least_std) / np.sqrt(len(returns))
+    half_width = 2 * max(std, least_std) / np.sqrt(len(returns))
+    return np.mean(returns) - half_width, np.mean(returns) + half_width

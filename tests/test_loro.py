@@ -297,7 +297,7 @@ OTHERWISE = {
     "pretrain_updates": (LAKE, "loro", 49),
     "clone_updates": (LAKE, "clone", 49),
     "clone_every": (TOY, "loro-plus", 2),
-    "prior_episodes": (BEATEN, "loro-plus", 500),
+    "prior_episodes": (TOY, "loro-plus", 500),
     "steps_per_evaluation": (LAKE, "loro", 59),
     "episodes_per_evaluation": (LAKE, "loro", 4),
     "early_updates": (LAKE, "loro", 3),
