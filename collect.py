@@ -168,7 +168,7 @@ def recorded(environment, env_name, path, settings, asking):
     need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
-    print(terminal.printable(f"{env_name}: {len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
+    print(terminal.printable(f"{len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
     for doubt in doubts(environment, episodes, settings.steps_per_evaluation):
         print(terminal.printable(f"warning: {doubt}"), file=sys.stderr)
     return header.get("model"), episodes

@@ -43,7 +43,7 @@ class Method(NamedTuple):
 METHODS = {
     "online": Method(None),  # the baseline: the same learner without the LLM
     "loro": Method("llm", pretrain=True, keep=True),  # the published algorithm
-    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone is trusted while it is surely better
+    "loro-plus": Method("llm", pretrain=True, clone=True, keep=True),  # ours: a clone plays while it is surely no worse
     "forget": Method("llm", pretrain=True),  # loro that drops the episodes after pretraining
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
@@ -87,9 +87,9 @@ class Settings(NamedTuple):
 def run(environment, method, settings, seed, recorded=(), progress=lambda text: None):
     """One run of a Method in an Environment, all of its randomness from `seed`. recorded: a list of the LLM's Episodes.
 
-    Returns (result, agent): the agent trusted in the end, and a dict of "returns", a float an evaluation; "trust",
-    likewise, or None if there is no choice; "updates", a count; "clone": is that agent the clone? progress is told of
-    each evaluation. Raises UserError if too few episodes are recorded, or as `check` does."""
+    Returns (result, agent). result: "returns", a float an evaluation; "trust", likewise, or None if there is no choice;
+    "updates", a count; "clone": is the agent the clone? agent: the one trusted in the end. progress is told of each
+    evaluation. Raises UserError if too few episodes are recorded, or as `check` does."""
     check(method, settings)
     if method.data == "llm" and len(recorded) < settings.llm_episodes:
         raise files.UserError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
@@ -112,23 +112,24 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
+    teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
+    failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
+    judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
 
     # 2. Pretrain
-    teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
-    nothing_to_learn = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
-    judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
-    for _ in range(settings.pretrain_updates if method.pretrain and not nothing_to_learn else 0):
+    for _ in range(settings.pretrain_updates if method.pretrain and not failed_alike else 0):
         learner.update(replay.sample(settings.batch_size, batch_rng))
     for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):  # `clone` needs no trust
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
-    if nothing_to_learn or not method.keep:
+    if failed_alike or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune; the first evaluation precedes the first step
-    trust, ended = [judge.trust] * len(data), True
-    step = episodes_begun = 0
+    trust = [judge.trust] * len(data)
+    step, episodes_begun, ended = 0, 0, True
     for evaluation in range(len(data), settings.evaluations):
-        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0):
+        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0
+        for _ in range(steps):
             if ended:
                 observation, episode_return = env.reset()[0], 0.0
                 player = clone if judge.trust and episodes_begun % settings.clone_every == 0 else learner
@@ -140,8 +141,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
             replay.add(observation, action, reward, next_observation, terminated)
             observation, episode_return, ended = next_observation, episode_return + reward, terminated or truncated
             if ended:
-                earned = judge.clone_returns if player is clone else judge.learner_returns
-                earned.append(episode_return)
+                (judge.clone_returns if player is clone else judge.learner_returns).append(episode_return)
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1
@@ -156,7 +156,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 def check(method, settings):
     """Raises UserError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
     if not method.data and (method.pretrain or method.clone or not method.fine_tune):
-        raise files.UserError(f"{method} has no first episodes: such a method can but fine_tune")
+        raise files.UserError(f"{method} has no first episodes: such a method can only fine_tune")
     first = settings.llm_episodes if method.data and (method.clone or method.fine_tune) else 0
     if settings.evaluations <= first:
         raise files.UserError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")

@@ -1,5 +1,5 @@
 """The learners. agent.values(observations) is Q(s, .), (n, actions), by which it acts; update(batch, imitate, step)
-learns from a Batch's rewards, or imitates its actions, after so many steps of fine-tuning; `updates` counts these.
+learns from a Batch's rewards, or imitates its actions; `step`: how many of fine-tuning came before; `updates` counts.
 `learnt`, the array by which it acts, is kept in the end. An agent also has n_actions, reward_scale and settings."""
 
 import gymnasium as gym

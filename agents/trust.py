@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Judge:
-    """Trusts the clone (1) while its teacher beats random play beyond doubt and it the learner, else the learner (0):
+    """Trusts the clone (1) if its teacher surely beats random play, and while it is surely no worse than the learner:
 
         trust = 1 if interval(teacher, random_std) > random_return and interval(clone) >= interval(learner), else 0
 
@@ -23,8 +23,8 @@ class Judge:
 
 
 def interval(returns, least_std=0.0):
-    """mean - 2 std / sqrt(n) and mean + 2 std / sqrt(n), at most the best, of n `returns`. Their true mean is lower
-    in 4% of cases for n = 10, 9% for 3 (Student 1908). As few may agree by chance, std is at least `least_std`."""
+    """The ends of mean ± 2 std / sqrt(n) of n `returns`, the upper one at most the best of them. The true mean is less
+    than the lower in 4% of cases for n = 10, 9% for 3 (Student 1908). As few may agree by luck, std >= `least_std`."""
     std = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
     half_width = 2 * max(std, least_std) / np.sqrt(len(returns))
     return np.mean(returns) - half_width, min(np.mean(returns) + half_width, max(returns))

@@ -690,7 +690,7 @@ def test_a_file_outside_the_working_directory_is_shown_whole(folder, command, mo
     write_rollouts(path, {"env": "FrozenLake-v1"}, episodes)
     monkeypatch.chdir(folder / "elsewhere")
     said = command("--env", "FrozenLake-v1", "--method", "llm", "--rollouts", path).out
-    assert f"FrozenLake-v1: 10 episodes by an unnamed player, mean return 0.70 ({path})" in said
+    assert f"10 episodes by an unnamed player, mean return 0.70 ({path})" in said
     assert json.loads((folder / "elsewhere/results/FrozenLake-v1/llm-0.json").read_text())["model"] is None
 
 
