@@ -6,7 +6,7 @@ import numpy as np
 class Judge:
     """Trusts the clone (1) if its teacher surely beats random play, and while it is surely no worse than the learner:
 
-        trust = 1 if interval(teacher, random_std) > random_return and interval(clone) >= interval(learner), else 0
+        trust = interval(teacher, random_std)[0] > random_return and interval(clone)[0] >= interval(learner)[1]
 
     teacher: the returns of a run's first episodes. clone, which no longer changes: these, and all it has earned since.
     learner, which gets better: the later half of [random_return] * prior and all it has earned. random_return,

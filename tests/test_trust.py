@@ -36,11 +36,6 @@ def halves(late, prior, early=0.0):
     return [early] * (len(late) - prior) + list(late)
 
 
-def room(teacher, learner, clone):
-    """By how much the learner's later half may rise until its interval touches that of the teacher and the clone."""
-    return interval(teacher + clone)[0] - interval(learner)[1]
-
-
 @st.composite
 def shown(draw):
     """A prior; returns of the learner's later half; returns of the clone, some or none."""
@@ -99,7 +94,7 @@ def test_a_trusted_clone_plays_as_long_as_its_interval_is_above_that_of_the_lear
     teacher, returns_shown, more
 ):
     prior, learner, clone = returns_shown
-    touching = room(teacher, learner, clone)
+    touching = interval(teacher + clone)[0] - interval(learner)[1]
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, touching - more), prior), clone) == 1
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, touching + more), prior), clone) == 0
 
@@ -136,7 +131,10 @@ def test_a_learner_is_given_no_more_credit_than_its_best_return(teacher, returns
     prior, learner, clone = returns_shown
     not_above = interval(teacher + clone)[0] - max(learner) - less
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, not_above), prior), clone) == 1
-    assert trust([200.0] * 10, RANDOM, prior, [200.0] * 40 + [150.0]) == 1
+
+
+def test_a_perfect_clone_is_not_given_up_for_a_learner_that_is_nearly_perfect():
+    assert trust([200.0] * 10, RANDOM, PRIOR, [200.0] * 40 + [150.0]) == 1
 
 
 @given(priors, st.lists(st.integers(20, 50), max_size=30))
