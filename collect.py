@@ -116,11 +116,12 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]
     if missing:
         check_writable(path)
-    workers, ended, saved = futures.ThreadPoolExecutor(asking.concurrency), [], spent()
+    workers, ended, saved, told = futures.ThreadPoolExecutor(asking.concurrency), [], spent(), {""}
     playing = [workers.submit(player.episode, seed) for seed in missing]
     try:
         while playing:
-            progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended))
+            progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended) or client.problem not in told)
+            told.add(client.problem)
             ended, playing = futures.wait(playing, timeout=0.2, return_when=futures.FIRST_COMPLETED)
             episodes = [future.result() for future in ended if not future.exception()]
             if episodes:
@@ -160,7 +161,8 @@ def recorded(environment, env_name, path, settings, asking):
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
         path = path or RECORDED / file_name(f"{env_name}.jsonl")
-        need(path.is_file(), f"there is no file {path}; give --rollouts another, or --base-url and --model to make one")
+        ways = "--rollouts another, --base-url and --model to make one, or --method online, which needs none"
+        need(path.is_file(), f"there is no file {path}; give {ways}")
         header, episodes = read_rollouts(path, env_name, environment.make())
     else:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")

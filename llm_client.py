@@ -22,6 +22,7 @@ LARGEST_ANSWER = 1_000_000  # bytes
 THIS_MACHINE = r"https?://(localhost|127\.|0\.0\.0\.0|\[::1?\])"  # no proxy stands before its own servers
 CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
 REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
+FILTERED = "(The server's content filter refused the prompt.)"  # is then the answer, so that the work goes on
 
 
 class Asking(NamedTuple):
@@ -184,7 +185,10 @@ class ChatClient:
         except ValueError:
             found = {"error": f"no JSON (does --base-url end in /v1?): {data.decode(errors='replace')}"}
         if response.status_code != 200 or found.get("error"):
-            raise self._refusal(response, found.get("error") or found)
+            error = found.get("error") or found
+            if isinstance(error, dict) and error.get("code") == "content_filter":
+                return FILTERED
+            raise self._refusal(response, error)
         try:
             choice = found["choices"][0]
             texts = [choice["message"].get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]

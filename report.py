@@ -56,7 +56,10 @@ def group(results, methods, first=None):
 
 
 def interval(samples):
-    """The 95% bootstrap interval of the mean over the first axis, by percentiles (Efron 1979): (low, high)."""
+    """The 95% bootstrap interval of the mean over the first axis, by percentiles (Efron 1979): (low, high). Fewer than
+    five would make it far too narrow: of these it is no interval, but the mean twice."""
+    if len(samples) < 5:
+        return samples.mean(0), samples.mean(0)
     drawn = np.random.default_rng(0).choice(samples, (5_000, len(samples)))
     return np.quantile(drawn.mean(1), [0.025, 0.975], axis=0)
 
@@ -83,7 +86,7 @@ def table(rows):
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
         after_llm = regret[n_llm:]
         cells = [env, name, len(totals), f"{totals.mean():,.1f}"]
-        cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 1 else "")
+        cells.append("{:,.1f} to {:,.1f}".format(*interval(totals)) if len(totals) > 4 else "")
         cells += ["unknown" if np.isnan(best) else terminal.tenths(regret.sum()), ratio(baseline.sum(), regret.sum())]
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")

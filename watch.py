@@ -33,7 +33,8 @@ def load_agent(path):
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
-    agent.clone, the logits of how sure it is that the LLM would do them. Raises UserError, or OSError if unreadable."""
+    agent.clone, the logits of how sure it is that the LLM would do them, from which no rewards can be learnt. Raises
+    UserError, or OSError if unreadable."""
     about, learnt = files.read_policy(Path(path))
     try:
         settings = SimpleNamespace(**about["config"])
@@ -45,7 +46,7 @@ def load_agent(path):
             if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
                 raise ValueError
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
-            for network in agent.online, agent.target:  # they were not kept; so it may learn on
+            for network in agent.online, agent.target:  # they were not kept; so a learner may learn on
                 network.parameters[:] = learnt
         agent.learnt[:], agent.clone = learnt, about.get("clone")
         return str(about["env"]), agent

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import signal
 import threading
@@ -23,7 +24,7 @@ from collect import Player
 from envs_text import find_environment, parse_action
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError
-from llm_client import Asking, ServerError
+from llm_client import FILTERED, Asking, ServerError
 
 CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
 CAR = environment("MountainCar-v0")._replace(make=lambda: gym.make("MountainCar-v0", max_episode_steps=5))
@@ -232,6 +233,15 @@ def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
         server.finish_reason, server.reply = "stop", lambda messages: "1"
         header, (_, episode) = collected(player(server, LAKE, max_tokens=99), tmp_path, 2, "FrozenLake-v1")
         assert set(episode.replies) == {"1"} and header["request"]["max_tokens"] == 99  # the same file goes on
+
+
+def test_a_prompt_that_a_content_filter_refuses_ends_nothing(tmp_path):
+    filtered = {"message": "The response was filtered.", "code": "content_filter"}
+    with ChatServer(path_along_the_cliff) as server:
+        server.refuse = lambda body: "row 2, column 4." in body["messages"][0]["content"] and (400, filtered)
+        header, episodes = collected(player(server, temperature=0), tmp_path, 3)
+    assert header["invalid_replies"] == 2 and seeds(episodes) == [0, 1, 2]
+    assert all(set(each.replies) == {"0", "1", "2", FILTERED} for each in episodes)
 
 
 def test_votes_are_asked_for_side_by_side():
@@ -452,6 +462,26 @@ def test_progress_is_told(tmp_path):
     ended = [int(re.match(r"(\d) of 3 episodes, 0 of \d+ replies invalid$", text)[1]) for text, _ in told]
     assert ended[0] == 0 and ended == sorted(ended)
     assert [log for _, log in told] == [False, *(after > before for before, after in pairwise(ended))]  # news alone
+
+
+def test_a_log_tells_of_each_problem_once(tmp_path):
+    told, logged = queue.Queue(), []
+
+    class Troubled(Player):
+        def episode(self, seed):
+            for problem in ("fails", "is busy", "fails", "is gone"):
+                self.client.problem = problem
+                while f"it {problem}" not in told.get(timeout=60):
+                    pass
+            return super().episode(seed)
+
+    def progress(text, log):
+        told.put(text)
+        logged.extend([text.partition("asking again: ")[2]] * log)
+
+    with ChatServer(path_along_the_cliff) as server:
+        collect.collect(Troubled(client(server), CLIFF), "CliffWalking-v1", tmp_path / "kept.jsonl", 1, progress)
+    assert logged == ["it fails", "it is busy", "it is gone"]
 
 
 def test_the_news_begins_with_what_matters():
