@@ -48,6 +48,7 @@ class Player:
     def choose(self, sentence):
         """The action for an observation in words, None if the model names none in two tries; and the last replies."""
         rules = self.environment.rules
+        need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
         messages = [{"role": "user", "content": f"{rules}\n\n{sentence}"}]  # not all models know a system role
         action, replies = self.vote(messages)
         if action is None:

@@ -45,19 +45,19 @@ class Environment(NamedTuple):
 
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
-    make, describe, words, budget, *_, low, high, grid, rules = environment
+    make, describe, actions, budget, *_, low, high, grid, rules = environment
     need(callable(make) and callable(describe), "its make and its describe are not both functions")
     env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
     need(env is not other, "its make returns one and the same env each time; make a new one")
-    need(isinstance(words, tuple | list), f"its words are {words!r}, not a tuple of texts; is a comma missing?")
-    space, actions = env.observation_space, env.action_space
-    playable = isinstance(actions, gym.spaces.Discrete) and (actions.start, actions.n) == (0, len(words))
-    need(playable, f"its actions are {actions}, not Discrete({len(words)}), as there are words")
-    need(all(isinstance(word, str) for word in words), f"of its words {words} one is no text")
-    clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(words))
-    need(clear, f"of its words {words} one is empty, or the number of another action")
-    need(len({word.lower() for word in words}) == len(words), f"of its words {words} two are the same")
+    need(isinstance(actions, tuple | list), f"its actions are {actions!r}, not a tuple of texts; is a comma missing?")
+    space, choice, n = env.observation_space, env.action_space, len(actions)
+    playable = isinstance(choice, gym.spaces.Discrete) and (choice.start, choice.n) == (0, n)
+    need(playable, f"its action space is {choice}, not Discrete({n}) as its actions {actions}")
+    need(all(isinstance(word, str) for word in actions), f"of its actions {actions} one is no text")
+    clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(actions))
+    need(clear, f"of its actions {actions} one is empty, or the number of another")
+    need(len({word.lower() for word in actions}) == n, f"of its actions {actions} two are the same")
     if isinstance(space, gym.spaces.Discrete):
         valid, wanted, fit = space.start == 0, "None for both", low is high is None
     else:
@@ -223,7 +223,8 @@ def own_environments(module):
     finally:
         sys.path.remove(here)
         sys.path.append(here)  # for what it imports later
-    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict")
+    where = getattr(found, "__file__", None) or "a part of Python"
+    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {where}")
     return found.ENVIRONMENTS
 
 
@@ -264,15 +265,17 @@ ENDED = r"<\|(?:im_end|eot_id|endoftext)\|>|\n(?:Human|User):"  # after it the m
 LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
 LIST = r"[ \"'*_`(\[]*\d\b.*\n(?:.*\n)*[ \"'*_`(\[]*\d\b"  # of lines, each with its number
 # A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
-MARK = r"\b(?:action|answer)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
+MARK = r"\b(?:action|answer|final)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
 NOUN = r"(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
 PRAISED = r"(?:the|my|best|safest|correct|right|optimal|ideal|recommended|chosen|final|next)"  # unlike "the worst"
 STATED = rf"(?:\b{NOUN}(?:is\s*)?[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)"
 REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = "if|alternative|other|previous|backup|second|following|after that|later"
+UNDECIDED = r"if|alternative|other|previous|last(?=\W*$)|backup|first thought|second|following|after that|later"
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"  # before a mark, in its clause
 CLAUSE_ENDS = r"[.!?;\n]|\",|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=[\s*_`]{0,9}$)"
-SECOND_THOUGHT = r"wait\s{0,9}[,!:—–-]|(?:actually|correction|oops|sorry|on (?:second thought|reflection))\b"
+WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that|let me reconsider"
+REGRET = rf"actually|correction|oops|sorry|apologies|i apologi[sz]e|{WRONG}|on (?:second thought|reflection)"
+SECOND_THOUGHT = rf"(?:wait|no)\s{{0,9}}[,!:—–-]|(?:{REGRET})\b"
 CORRECTED = rf"[.!?\n]\W{{0,9}}(?:(?:no|oh|hmm)\W{{1,9}})?(?:{SECOND_THOUGHT})"  # after it
 # What stands around an action:
 OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before it
@@ -300,10 +303,10 @@ def parse_action(reply, actions):
         return None
     tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
     said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
-    another = rf"(?:(?:no|wait|actually|sorry)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves the answer open
+    another = rf"(?:(?:no|wait|actually|sorry|i mean)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves it open
     sign = r"(?:[.,;:!–—]|-(?![\w>]))"  # before a reason; but no "1-step", no "->"
     said_why = rf"{sign}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
-    next_line = rf"\s{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
+    next_line = rf"\W{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
     end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
     for action, (word, tail) in enumerate(zip(words, tails)):
         spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}(?:{word}|{tail}))?|{word}(?:{BETWEEN}{FILLERS}{action})?)"

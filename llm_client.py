@@ -65,6 +65,8 @@ class ChatClient:
         self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
+        if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
+            raise ServerError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
         if not self._key.isascii() or not self._key.isprintable():
             raise ServerError(f"{asking.api_key_env} holds characters that no key has; set it anew")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).rstrip("/")
@@ -146,8 +148,8 @@ class ChatClient:
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
         if not self.base_url.startswith(("http://", "https://")):
             raise ServerError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
-        if "@" in self.base_url:
-            raise ServerError("give --base-url a URL without a password; the key stands in a variable of its own")
+        if re.search("[@?#]", self.base_url):
+            raise ServerError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
         options = {"json": json, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()

@@ -100,12 +100,12 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     learner, clone = (agents.make_agent(env, environment, settings, rng) for rng in (learner_rng, clone_rng))
 
     # 1. Collect
+    data = []
     if method.data == "llm":
         data = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
-    else:
-        epsilon = {"random": 1.0, "own": settings.epsilon, None: 0.0}[method.data]
-        policy = partial(episodes.act, learner, epsilon, data_rng)
-        seeds = data_rng.integers(2**31, size=settings.llm_episodes if method.data else 0)
+    elif method.data:
+        policy = partial(episodes.act, learner, {"random": 1.0, "own": settings.epsilon}[method.data], data_rng)
+        seeds = data_rng.integers(2**31, size=settings.llm_episodes)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     returns = [episode.total for episode in data]
     if not (method.clone or method.fine_tune):

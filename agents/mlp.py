@@ -38,7 +38,7 @@ def layer_norm_backward(dy, y, std):
 
 
 def relu(y):
-    """x = max(y, 0). A row of zeros, since NumPy takes up to twice as long with the number 0."""
+    """x = max(y, 0). A row of zeros: on some machines NumPy takes twice as long with the number 0."""
     return np.maximum(y, np.zeros(y.shape[1], y.dtype))
 
 

@@ -235,6 +235,13 @@ def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
         assert set(episode.replies) == {"1"} and header["request"]["max_tokens"] == 99  # the same file goes on
 
 
+def test_what_is_not_described_in_words_is_asked_of_nobody():
+    with ChatServer() as server:
+        with pytest.raises(UserError, match="it describes an observation as None, not in words"):
+            player(server, LAKE._replace(describe=lambda s: None)).episode(0)
+        assert not server.asked
+
+
 def test_a_prompt_that_a_content_filter_refuses_ends_nothing(tmp_path):
     filtered = {"message": "The response was filtered.", "code": "content_filter"}
     with ChatServer(path_along_the_cliff) as server:

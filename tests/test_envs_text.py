@@ -207,9 +207,9 @@ def described(monkeypatch, like, **changes):
 @pytest.mark.parametrize(
     ("like", "changes", "problem"),
     [
-        (CART, {"actions": ("left",)}, r"its actions are Discrete\(2\), not Discrete\(1\)"),
+        (CART, {"actions": ("left",)}, r"its action space is Discrete\(2\), not Discrete\(1\) as its actions \('"),
         (CART, {"make": transformed(CART, actions=gym.spaces.Discrete(2, start=1))}, "start=1"),
-        (CART, {"make": transformed(CART, actions=gym.spaces.Box(-1, 1, (1,)))}, "its actions are Box"),
+        (CART, {"make": transformed(CART, actions=gym.spaces.Box(-1, 1, (1,)))}, "its action space is Box"),
         (CART, {"low": None, "high": None}, "its low None and high None do not suit .*; give one of each"),
         (CART, {"low": (-1.0,) * 3}, "give one of each for each number"),
         (CART, {"low": CART.high}, "the low below the high in float32"),
@@ -227,8 +227,8 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": CART.make()}, "its make and its describe are not both functions"),
         (CART, {"describe": "You are here."}, "its make and its describe are not both functions"),
         (CART, {"make": lambda: None}, "its make returns None, no gymnasium.Env"),
-        (CART, {"actions": "lr"}, "its words are 'lr', not a tuple of texts; is a comma missing"),
-        (CART, {"actions": None}, "its words are None, not a tuple of texts"),
+        (CART, {"actions": "lr"}, "its actions are 'lr', not a tuple of texts; is a comma missing"),
+        (CART, {"actions": None}, "its actions are None, not a tuple of texts"),
         (CART, {"actions": {"left", "right"}}, "not a tuple of texts"),  # whose order is any
         (LAKE, {"random_std": np.nan}, "not all of these are finite: .*'random_std': nan"),
         (LAKE, {"best_return": np.inf}, "not all of these are finite"),
@@ -246,13 +246,13 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"grid": 5}, "its grid is not a tuple of rows of one length"),
         (LAKE, {"grid": [list(row) for row in LAKE.grid]}, "its grid is not a tuple of rows of one length"),
         (LAKE, {"grid": np.array([list(row) for row in LAKE.grid])}, "its grid is not a tuple of rows of one length"),
-        (CART, {"actions": ("1", "0")}, "is empty, or the number of another action"),
-        (CART, {"actions": ("left", " ")}, "is empty, or the number of another action"),
-        (CART, {"actions": (0, 1)}, r"of its words \(0, 1\) one is no text"),
+        (CART, {"actions": ("1", "0")}, "is empty, or the number of another"),
+        (CART, {"actions": ("left", " ")}, "is empty, or the number of another"),
+        (CART, {"actions": (0, 1)}, r"of its actions \(0, 1\) one is no text"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, (4,), bool))}, "or a row of numbers"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, ())), "low": None, "high": None}, "or a row of numbers"),
         (CART, {"make": partial(lambda env: env, CART.make())}, "its make returns one and the same env each time"),
-        (LAKE, {"actions": ("left", "down", "right", "Left")}, "of its words .* two are the same"),
+        (LAKE, {"actions": ("left", "down", "right", "Left")}, "of its actions .* two are the same"),
         (LAKE, {"random_std": -1}, "its random_std is below 0"),
         (LAKE, {"describe": lambda s: None}, "it describes an observation as None, not in words"),
         (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
@@ -381,6 +381,10 @@ def test_what_a_model_means(reply, action):
     "<thought>Action: 2", "`0` left\n(`1`) down", "`1`\n`2`",
     "Don't, whatever you do, choose action: 2", "Action: 1. No, wait: the answer is 2", "Action: right (left)",
     "2 (left)", "Action: 2 (left)", "Action: left (1)", "2, left", "Action: right; down",
+    "Answer: 3\n\nHmm, that's wrong. It should be 0.", "Answer: 3\nScratch that, 1.", "2.\n\nApologies, I meant 1.",
+    "Action: 1. This is wrong. Let me choose 2 instead.", "Action: 1\n\nLet me reconsider. 0 is safer.", "0\n\nNo, 3.",
+    "Action: 1\n\nI apologize for the confusion; I choose 2.", "0, I mean 3", "Last action: 3. Now I choose 0",
+    "My first thought was action: 3, but 0 is better.", "2\n(down)",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None

@@ -791,7 +791,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--llm-episodes", 11], "holds 10 episodes; give --llm-episodes 10"),
         (["--env", "FrozenLake-v1", "--llm-episodes", -3], "not a whole number"),
         (["--env", "FrozenLake-v1", "--rollouts", "missing.jsonl"], "missing.jsonl"),
-        (["--env", "FrozenLake-v1", "--rollouts", "."], "there is no file .; give --rollouts another, or"),
+        (["--env", "FrozenLake-v1", "--rollouts", "."], "there is no file .; give --rollouts another, --base-url and"),
         (["--env", "FrozenLake-v1", "--rollouts", "/dev/zero"], "/dev/zero"),
         (["--env", "FrozenLake-v1", "--rollouts", recording("CartPole-v1")], "of CartPole-v1, not"),
         (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: actions"),

@@ -319,7 +319,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
     late = MODULE.replace("def taxi", register + "def taxi").replace("Taxi-v4", "Mine-v0")
     (tmp_path / "my_late.py").write_text(late)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"its actions are Discrete\(4\)"):  # so it has been made
+    with pytest.raises(UserError, match=r"its action space is Discrete\(4\)"):  # so it has been made
         find_environment("my_late:Mine-v0")
 
 
@@ -333,7 +333,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("import sys; sys.exit()", ValueError, "'my_broken' is no module with ENVIRONMENTS: it ends Python"),
         ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
         ("ENVIRONMENTS = {1: None}", ValueError, "choose one of my_broken:1, or your own"),
-        ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
+        ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "with ENVIRONMENTS, a dict; the one that is found is .*broken.py"),
     ],
 )
 def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypatch, text, kind, problem):
