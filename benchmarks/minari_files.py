@@ -6,6 +6,7 @@
 It needs `pip install 'minari[hdf5]'`. Minari keeps its datasets under ~/.minari, or MINARI_DATASETS_PATH."""
 
 import json
+import re
 import sys
 import warnings
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from envs_text import find_environment
 from episodes import Episode, episode_of, read_rollouts, record_of, recorded_environment, write_rollouts
-from files import UserError, check_writable
+from files import UserError, check_writable, need
 
 
 def to_minari(path, dataset_id):
@@ -25,6 +26,8 @@ def to_minari(path, dataset_id):
     import minari
     from minari.data_collector import EpisodeBuffer
 
+    named = re.fullmatch(r"([\w.-]+/)*[\w.-]+-v\d+", dataset_id)
+    need(named, f"{dataset_id}: no name of a dataset; give a new name, such as frozenlake/claude-v1")
     env_name = recorded_environment(path)
     env = find_environment(env_name).make()
     header, episodes = read_rollouts(path, env_name, env)
@@ -49,6 +52,8 @@ def from_minari(dataset_id, path, env_name):
     import minari
 
     dataset, env = minari.load_dataset(dataset_id), find_environment(env_name).make()
+    spaces = [(each.observation_space, each.action_space) for each in (dataset, env)]
+    need(spaces[0] == spaces[1], f"{dataset_id} is of {spaces[0]}, and {env_name} of {spaces[1]}; give another --env")
     seeds = [about.get("seed") for about in dataset.storage.get_episode_metadata(dataset.episode_indices)]
     episodes = []
     for each, seed in zip(dataset.iterate_episodes(), seeds):

@@ -57,16 +57,18 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
     same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
 
 
-@pytest.mark.parametrize("name", ["kept/claude-v0", "a b"])
+@pytest.mark.parametrize("name", ["kept/claude-v0", "a b-v0", "lake"])
 def test_a_dataset_that_is_there_or_cannot_be_is_refused(folder, name):
     to_minari(recording("CliffWalking-v1"), "kept/claude-v0")
     with pytest.raises(UserError, match=f"{name}: .*; give a new name"):
         to_minari(recording("CartPole-v1"), name)
+    assert [each.name for each in (folder / "minari").iterdir()] == ["kept"]
     from_minari("kept/claude-v0", folder / "back.jsonl", "CliffWalking-v1")
 
 
-def test_a_dataset_of_another_environment_is_refused(folder):
-    to_minari(recording("CartPole-v1"), "kept/claude-v0")
-    with pytest.raises(UserError, match="observations"):
-        from_minari("kept/claude-v0", folder / "back.jsonl", "FrozenLake-v1")
+@pytest.mark.parametrize(("made", "asked"), [("CartPole-v1", "FrozenLake-v1"), ("FrozenLake-v1", "CliffWalking-v1")])
+def test_a_dataset_of_another_environment_is_refused(folder, made, asked):
+    to_minari(recording(made), "kept/claude-v0")
+    with pytest.raises(UserError, match=f"kept/claude-v0 is of .*, and {asked} of .*; give another --env"):
+        from_minari("kept/claude-v0", folder / "back.jsonl", asked)
     assert not (folder / "back.jsonl").exists()
