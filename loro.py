@@ -64,7 +64,7 @@ class Settings(NamedTuple):
     pretrain_updates: int = 1000  # updates of the learner on those episodes
     clone_updates: int = 10_000  # updates of the clone on them
     clone_every: int = 10  # while it is trusted, the clone plays one episode in so many
-    prior_episodes: int = 5  # copies of random play's mean that precede the learner's returns, when it is judged
+    prior_episodes: int = 5  # copies of random play's mean return that precede the learner's returns, for trust
     steps_per_evaluation: int = 200  # environment steps between two evaluations
     episodes_per_evaluation: int = 5  # greedy episodes, whose mean return is an evaluation
     early_updates: int = 8  # updates after each of the first steps of fine-tuning; later it is one

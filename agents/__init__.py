@@ -1,5 +1,5 @@
 """The learners. agent.values(observations) is Q(s, .), (n, actions), by which it acts; update(batch, imitate, step)
-learns from a Batch's rewards, or imitates its actions; `step`: how many of fine-tuning came before; `updates` counts.
+learns from a Batch's rewards, or imitates its actions; `step`: steps of fine-tuning so far; `updates`: how many made.
 `learnt`, the array by which it acts, is kept in the end. An agent also has n_actions, reward_scale and settings."""
 
 import gymnasium as gym

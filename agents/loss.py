@@ -1,4 +1,4 @@
-"""What both learners minimise: TD targets y, and the gradients of two losses in the action values Q(s, .)."""
+"""TD targets y, and the gradients in the action values Q(s, .) of the two losses that both learners minimise."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def td_gradient(batch, q, targets, clip=np.inf):
 
 
 def imitation_gradient(batch, q):
-    """dL/dQ(s, .) likewise, for the cross-entropy of a classifier of what the LLM did, with Q(s, .) as its logits:
+    """dL/dQ(s, .) (B, actions) for the cross-entropy of a classifier of what the LLM did, with Q(s, .) as its logits:
 
         L = logsumexp_a' Q(s, a') - Q(s, a) = -log softmax(Q(s, .))_a
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# To free one large block raises glibc's mmap threshold (mallopt(3)): smaller ones are then reused, not mapped anew.
+# For speed: to free one large block raises glibc's mmap threshold (mallopt(3)), and smaller ones are then reused.
 np.empty(30_000_000, np.uint8)
 
 
@@ -17,33 +17,33 @@ def linear(x, W, b):
 
 
 def linear_backward(dz, x):
-    """dW = x^T dz, and db, the sum of the rows of dz. (And dx = dz W^T, if there is a layer below.)"""
+    """dW = x^T dz, and db, the sum of the rows of dz. (dx = dz W^T stands in `backward`: the lowest layer has none.)"""
     return x.T @ dz, np.add.reduce(dz)
 
 
 def layer_norm(z):
-    """y = (z - mean(z)) / std(z) over each row, and std: Ba et al. 2016, eq. 4, without their gain and bias."""
-    y = z - mean(z)
-    std = np.sqrt(mean(y * y) + 1e-5)
-    y /= std
-    return y, std
+    """h = (z - mean(z)) / std(z) over each row, and std: Ba et al. 2016, eq. 4, without their gain and bias."""
+    h = z - mean(z)
+    std = np.sqrt(mean(h * h) + 1e-5)
+    h /= std
+    return h, std
 
 
-def layer_norm_backward(dy, y, std):
-    """dz = (dy - mean(dy) - y mean(dy y)) / std.
+def layer_norm_backward(dh, h, std):
+    """dz = (dh - mean(dh) - h mean(dh h)) / std.
 
-    By the chain rule: dz_j = sum_i dy_i ∂y_i/∂z_j, where ∂y_i/∂z_j = ([i = j] - 1/m - y_i y_j / m) / std since
-    ∂mean/∂z_j = 1/m and ∂std/∂z_j = y_j / m."""
-    return (dy - mean(dy) - y * mean(dy * y)) / std
+    By the chain rule: dz_j = sum_i dh_i ∂h_i/∂z_j, where ∂h_i/∂z_j = ([i = j] - 1/m - h_i h_j / m) / std since
+    ∂mean/∂z_j = 1/m and ∂std/∂z_j = h_j / m. ([i = j] is 1 or 0.)"""
+    return (dh - mean(dh) - h * mean(dh * h)) / std
 
 
-def relu(y):
-    """x = max(y, 0). A row of zeros: on some machines NumPy takes twice as long with the number 0."""
-    return np.maximum(y, np.zeros(y.shape[1], y.dtype))
+def relu(h):
+    """x = max(h, 0). A row of zeros: on some machines NumPy takes twice as long with the number 0."""
+    return np.maximum(h, np.zeros(h.shape[1], h.dtype))
 
 
 def relu_backward(dx, x):
-    """dy = dx where x > 0, else 0."""
+    """dh = dx where x > 0, else 0."""
     return dx * (x > 0)
 
 
@@ -73,24 +73,24 @@ class MLP:
             self.layers.append((W.reshape(n, m), b))
 
     def forward(self, x):
-        """(B, inputs) -> (B, outputs), and for `backward` a cache: each layer's input x, and y and std before it."""
+        """(B, inputs) -> (B, outputs), and for `backward` a cache: each layer's input x, and h and std before it."""
         cache = [(x, None, None)]
         for W, b in self.layers[:-1]:
             z = linear(x, W, b)
-            y, std = layer_norm(z) if self.norm else (z, None)
-            x = relu(y)
-            cache.append((x, y, std))
+            h, std = layer_norm(z) if self.norm else (z, None)
+            x = relu(h)
+            cache.append((x, h, std))
         return linear(x, *self.layers[-1]), cache
 
     def backward(self, dz, cache):
         """dL/dparameters, flat, from dL/doutputs (B, outputs) and the cache of `forward`."""
         gradients = []
-        for (W, _), (x, y, std) in zip(reversed(self.layers), reversed(cache)):
+        for (W, _), (x, h, std) in zip(reversed(self.layers), reversed(cache)):
             dW, db = linear_backward(dz, x)
             gradients = [dW.ravel(), db, *gradients]
-            if y is not None:  # else x is the network's input
-                dy = relu_backward(dz @ W.T, x)
-                dz = layer_norm_backward(dy, y, std) if self.norm else dy
+            if h is not None:  # else x is the network's input
+                dh = relu_backward(dz @ W.T, x)
+                dz = layer_norm_backward(dh, h, std) if self.norm else dh
         return np.concatenate(gradients)
 
 

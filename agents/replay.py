@@ -41,6 +41,6 @@ class ReplayBuffer:
         self.added += 1
 
     def sample(self, size, rng):
-        """A Batch of `size` transitions, with replacement, all drawn alike."""
+        """A Batch of `size` transitions, drawn uniformly, with replacement."""
         rows = (rng.random(size) * len(self)).astype(np.int64)  # rng.integers takes three times as long
         return Batch(*(column.take(rows, axis=0) for column in self.columns))

@@ -18,8 +18,8 @@ class QTable:
     def update(self, batch, imitate=False, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
 
-        A pair (s, a) in it k times moves k times by 1/k of its gradient, so once by the mean: no value passes its
-        mean target, and no error needs clipping. (Imitation counts a rare action for more than its share.)"""
+        A pair (s, a) in it k times moves k times by 1/k of its gradient, so in all by the mean: no value passes its
+        mean target, and no error needs clipping. (So in imitation, too, each pair weighs alike, however rare.)"""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.trust import Judge, interval
+from agents.trust import Judge, bound
 from envs_text import find_environment
 from episodes import play
 
@@ -90,11 +90,11 @@ def test_a_clone_that_is_as_poor_as_random_play_is_trusted_until_the_learner_is_
 
 
 @given(good, shown(), st.floats(1e-6, 50))
-def test_a_trusted_clone_plays_as_long_as_its_interval_is_above_that_of_the_learners_later_half(
+def test_a_trusted_clone_plays_as_long_as_its_lower_bound_is_above_the_upper_one_of_the_learners_later_half(
     teacher, returns_shown, more
 ):
     prior, learner, clone = returns_shown
-    touching = interval(teacher + clone)[0] - interval(learner)[1]
+    touching = bound(teacher + clone, -2) - bound(learner, 2)
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, touching - more), prior), clone) == 1
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, touching + more), prior), clone) == 0
 
@@ -129,7 +129,7 @@ def test_one_lucky_episode_puts_the_clone_in_doubt_until_others_show_that_it_was
 @given(good, shown(), st.floats(1e-6, 50))
 def test_a_learner_is_given_no_more_credit_than_its_best_return(teacher, returns_shown, less):
     prior, learner, clone = returns_shown
-    not_above = interval(teacher + clone)[0] - max(learner) - less
+    not_above = bound(teacher + clone, -2) - max(learner) - less
     assert trust(teacher, RANDOM, prior, halves(shifted(learner, not_above), prior), clone) == 1
 
 
@@ -232,40 +232,40 @@ def test_and_so_is_a_random_policy_in_the_projects_environments(name):
     assert followed(lambda rng, n: rng.choice(played, n)) <= 1 / 30
 
 
-@given(st.lists(numbers, min_size=2, max_size=12))
-def test_the_interval_is_two_standard_errors_on_either_side_of_the_mean_but_ends_with_the_best_return(values):
+@given(st.lists(numbers, min_size=2, max_size=12), st.floats(-3, 3))
+def test_a_bound_is_so_many_standard_errors_from_the_mean_but_never_above_the_best_return(values, errors):
     mean, standard_error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-    lower, upper = mean - 2 * standard_error, mean + 2 * standard_error
-    assert interval(values) == pytest.approx((lower, min(upper, max(values))))
+    assert bound(values, errors) == pytest.approx(min(mean + errors * standard_error, max(values)))
 
 
 @given(numbers, stds)
 def test_of_one_return_the_least_standard_deviation_alone_counts(value, least_std):
-    assert interval([value], least_std) == pytest.approx((value - 2 * least_std, value))
+    assert bound([value], -2, least_std) == pytest.approx(value - 2 * least_std)
+    assert bound([value], 2, least_std) == value
 
 
 @given(st.lists(numbers, min_size=2, max_size=12), st.floats(0, 0.99), st.floats(1.01, 10))
 def test_the_least_standard_deviation_counts_only_where_returns_vary_less(values, part, times):
     std = statistics.stdev(values)
-    assert interval(values, part * std) == interval(values)
-    below_the_mean = statistics.fmean(values) - interval(values, times * std + 1)[0]
+    assert bound(values, -2, part * std) == bound(values, -2)
+    below_the_mean = statistics.fmean(values) - bound(values, -2, times * std + 1)
     assert below_the_mean == pytest.approx(2 * (times * std + 1) / math.sqrt(len(values)))
 
 
 @given(returns, stds)
-def test_the_mean_is_inside_the_interval_unless_there_is_no_chance(values, least_std):
-    (lower, upper), mean = interval(values), np.mean(values)
-    assert interval(values, least_std + 0.1)[0] < mean
+def test_the_mean_is_between_the_bounds_unless_there_is_no_chance(values, least_std):
+    lower, mean, upper = bound(values, -2), np.mean(values), bound(values, 2)
+    assert bound(values, -2, least_std + 0.1) < mean
     assert (lower < mean < upper) if len(set(values)) > 1 else (lower == mean == upper)
 
 
-@given(returns, stds, st.floats(0, 100), numbers)
-def test_the_interval_scales_and_shifts_with_its_data(values, least_std, times, more):
-    moved = interval([times * value + more for value in values], times * least_std)
-    assert moved == pytest.approx([times * bound + more for bound in interval(values, least_std)], abs=1e-6)
+@given(returns, st.sampled_from([-2, 2]), stds, st.floats(0, 100), numbers)
+def test_a_bound_scales_and_shifts_with_its_data(values, errors, least_std, times, more):
+    moved = bound([times * value + more for value in values], errors, times * least_std)
+    assert moved == pytest.approx(times * bound(values, errors, least_std) + more, abs=1e-6)
 
 
 @given(st.lists(numbers, min_size=2, max_size=12), st.integers(2, 5))
-def test_the_interval_narrows_with_the_number_of_returns(values, times):
-    (lower, upper), (more_lower, more_upper) = interval(values, 1.0), interval(values * times, 1.0)
-    assert lower < more_lower and more_upper <= upper
+def test_the_bounds_come_closer_with_the_number_of_returns(values, times):
+    assert bound(values, -2, 1.0) < bound(values * times, -2, 1.0)
+    assert bound(values * times, 2, 1.0) <= bound(values, 2, 1.0)
