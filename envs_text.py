@@ -257,7 +257,48 @@ def find_environment(name, reasoning=False):
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
 
 
-# How a reply is read, as regular expressions. What is no answer:
+def parse_action(reply, actions):
+    """The number of the action that `reply` names, or None if it names none or leaves it open.
+
+    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
+    \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
+    beginning; else a reply that is no more than an action, such as "Move left." A mention, a negation or a second
+    thought names none."""
+    # The answer: without thoughts before it, and without what stands after its end.
+    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
+    answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
+
+    # What the last mark introduces, unless the words before it take that back.
+    words = [re.escape(word).replace(r"\-", "[ ‐‑–-]?") for word in actions]  # "counter-clockwise", "counterclockwise"
+    one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
+    *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
+    led_in = re.split(CLAUSE_ENDS, before[-1], flags=re.I)[-1] if before else ""
+    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
+        return None
+
+    # What may follow an action: the end of its line, or a reason, but no other action.
+    tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
+    said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
+    another = rf"(?:(?:no|wait|actually|sorry|i mean)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves it open
+    sign = r"(?:[.,;:!–—]|-(?![\w>]))"  # before a reason; but no "1-step", no "->"
+    said_why = rf"{sign}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
+    next_line = rf"\W{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
+    end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
+
+    # Each action in turn: is it what stands behind the mark, at the beginning, or in the whole reply?
+    for action, (word, tail) in enumerate(zip(words, tails)):
+        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}(?:{word}|{tail}))?|{word}(?:{BETWEEN}{FILLERS}{action})?)"
+        if before:
+            found = re.match(OPENING + FILLERS + spelling + end, last, re.I | re.M)
+        else:
+            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{end}"
+            found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
+        if found:
+            return None if re.search(CORRECTED, found.string[found.end() :], re.I) else action
+    return None
+
+
+# The patterns of `parse_action`. What is no answer:
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|END_THINKING\|>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|START_THINKING\|>|\[THINK\]|<\|channel\|>)[\s\S]*"
@@ -284,37 +325,3 @@ BETWEEN = r"[\s=:().,;–—\-\"'*_`\[\]{}<>$\\]+"  # between its number and its
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
 OBJECTS = "action|option|number|cart|car|paddle"
 FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|{OBJECTS}|to|the)\W+){{0,9}}"  # words that say no more
-
-
-def parse_action(reply, actions):
-    """The number of the action that `reply` names, or None if it names none or leaves it open.
-
-    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
-    \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
-    beginning; else a reply that is no more than an action, such as "Move left." A mention, a negation or a second
-    thought names none."""
-    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
-    answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
-    words = [re.escape(word).replace(r"\-", "[ ‐‑–-]?") for word in actions]  # "counter-clockwise", "counterclockwise"
-    one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
-    *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
-    led_in = re.split(CLAUSE_ENDS, before[-1], flags=re.I)[-1] if before else ""
-    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
-        return None
-    tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
-    said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
-    another = rf"(?:(?:no|wait|actually|sorry|i mean)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves it open
-    sign = r"(?:[.,;:!–—]|-(?![\w>]))"  # before a reason; but no "1-step", no "->"
-    said_why = rf"{sign}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
-    next_line = rf"\W{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
-    end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
-    for action, (word, tail) in enumerate(zip(words, tails)):
-        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}(?:{word}|{tail}))?|{word}(?:{BETWEEN}{FILLERS}{action})?)"
-        if before:
-            found = re.match(OPENING + FILLERS + spelling + end, last, re.I | re.M)
-        else:
-            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{end}"
-            found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
-        if found:
-            return None if re.search(CORRECTED, found.string[found.end() :], re.I) else action
-    return None
