@@ -64,7 +64,7 @@ def act(agent, epsilon, rng, observation):
 
 def evaluate(agent, envs):
     """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
-    if it is no finite number."""
+    if it or what the agent expects is no finite number."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
@@ -74,8 +74,9 @@ def evaluate(agent, envs):
             total += float(reward)
             if terminated or truncated:
                 playing.remove(i)
-    if not np.isfinite(total):
-        raise UserError("an evaluation earned what is no finite number; look at the environment's rewards")
+    if not (np.isfinite(total) and np.isfinite(values).all()):  # at once, and not after hours
+        what = "an evaluation earned, or the agent expects, what is no finite number"
+        raise UserError(f"{what}; look at the environment's rewards and observations, or lower the learning rate")
     return total / len(envs)
 
 

@@ -97,7 +97,7 @@ def brief(rows):
     """The lines of a Markdown table, a line an environment: each row's regret, or its cumulative reward where the best
     is unknown, with its 95% interval; and `online`'s regret over that of `loro-plus`."""
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
-    yield markdown(["environment", *names, "online's / loro-plus's"])
+    yield markdown(["environment", *names, "online's regret / loro-plus's"])
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
         its_rows = {name: row for (where, name), row in rows.items() if where == env}

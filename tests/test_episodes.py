@@ -437,6 +437,15 @@ def test_what_no_file_could_hold_is_not_played_on(wrong):
             play(made, lambda s: 0, 7)
 
 
-def test_an_evaluation_that_is_no_number_ends_the_run_at_once():
-    with pytest.raises(UserError, match="no finite number; look at the environment's rewards"):
-        evaluate(table(201), [Doubling(1), gym.wrappers.TransformReward(Doubling(2), lambda r: np.nan)])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_evaluation_that_is_no_number_ends_the_run_at_once(wrong):
+    with pytest.raises(UserError, match="no finite number; look at the environment's rewards and observations"):
+        evaluate(table(201), [Doubling(1), gym.wrappers.TransformReward(Doubling(2), lambda r: wrong)])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_agent_that_expects_no_number_ends_the_run_at_once(wrong):
+    agent = table(201)
+    agent.q[:, 1] = wrong
+    with pytest.raises(UserError, match="the agent expects, what is no finite number"):
+        evaluate(agent, [Doubling(1)])

@@ -114,7 +114,7 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
         keep(study, method, 0, [10.0 - (method == "online")] * 3, "Won-v0")
     done = show(study, "--brief", "--methods", "online", "loro", "loro-plus")
     assert done.out.splitlines() == [
-        "| environment | online | loro | loro-plus | online's / loro-plus's |",
+        "| environment | online | loro | loro-plus | online's regret / loro-plus's |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| Walk-v0 | 280.0 (256.0 to 304.0) | 23.0 (11.6 to 34.4) | 20.0 | 14 |",
         "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
