@@ -54,7 +54,7 @@ class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
-    key cannot be one. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
+    key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
     body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
     heard: when the server last answered, not_before: until when nobody is to ask it, by time.monotonic().
     usable: has it ever given an answer of use?"""
@@ -65,6 +65,8 @@ class ChatClient:
         self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
+        if self.body.get("stream"):
+            raise ServerError("leave stream out of --extra; an answer is read whole")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise ServerError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
         if not self._key.isascii() or not self._key.isprintable():

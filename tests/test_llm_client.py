@@ -179,6 +179,12 @@ def test_more_can_be_put_into_each_request():
 # Faults
 
 
+def test_a_stream_of_an_answer_is_not_asked_for():
+    with pytest.raises(ServerError, match="leave stream out of --extra"):
+        ChatClient(Asking("http://host/v1", "small", extra={"stream": True}))
+    assert ChatClient(Asking("http://host/v1", "small", extra={"stream": False})).body["stream"] is False
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_survived(fault):
     with ChatServer(fault=first(fault)) as server:
