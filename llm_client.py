@@ -54,10 +54,10 @@ class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
-    key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as far as the server counts them.
-    body: what each request holds beside its messages. problem: why it is asked again at the moment, or "".
-    heard: when the server last answered, not_before: until when nobody is to ask it, by time.monotonic().
-    usable: has it ever given an answer of use?"""
+    key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as
+    far as the server counts them. body: what each request holds beside its messages. problem: why it is asked again at
+    the moment, or "". heard: when the server last answered, not_before: until when nobody is to ask it, by
+    time.monotonic(). usable: has it ever given an answer of use?"""
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
