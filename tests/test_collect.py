@@ -394,6 +394,18 @@ def test_two_who_collect_into_one_file_lose_no_episode(tmp_path):
     assert seeds(kept(tmp_path)[1]) == list(range(10))
 
 
+def test_an_episode_that_another_has_kept_meanwhile_stays_as_it_is(tmp_path):
+    class Late(Player):
+        def episode(self, seed):
+            with ChatServer(lambda messages: "1") as other:  # over the cliff
+                collected(player(other), tmp_path, 1)
+            return super().episode(seed)
+
+    with ChatServer(path_along_the_cliff) as server:
+        _, (episode,) = collected(Late(client(server, temperature=1.0), CLIFF), tmp_path, 1)
+    assert set(episode.actions) == {1} and set(kept(tmp_path)[1][0].actions) == {1}
+
+
 def test_what_another_overwrites_is_written_again(tmp_path):
     def overwrite(text, log):
         if path.exists():
@@ -501,6 +513,9 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "2 of 2 replies invalid, nothing heard for 42 s, such as 'hm'"
         one.last_invalid = "So, first of all [cut off]"
         assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
+        ten = player(server, LAKE, temperature=0, concurrency=10)
+        ten.choose(START)
+        assert collect.news(ten) == "2 of 2 replies invalid"  # of ten that play, one may well begin badly
         one.last_invalid, one.client.problem = "hm", "answers 503: Loading model"
         assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 

@@ -384,7 +384,8 @@ def test_what_a_model_means(reply, action):
     "Answer: 3\n\nHmm, that's wrong. It should be 0.", "Answer: 3\nScratch that, 1.", "2.\n\nApologies, I meant 1.",
     "Action: 1. This is wrong. Let me choose 2 instead.", "Action: 1\n\nLet me reconsider. 0 is safer.", "0\n\nNo, 3.",
     "Action: 1\n\nI apologize for the confusion; I choose 2.", "0, I mean 3", "Last action: 3. Now I choose 0",
-    "My first thought was action: 3, but 0 is better.", "2\n(down)",
+    "My first thought was action: 3, but 0 is better.", "2\n(down)", "2. It is nearer. Wait, that is a hole.",
+    "Action: 2\nThe goal is there. Wait, no: 1", "2 because it is nearer. Actually, 1.",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None

@@ -279,6 +279,11 @@ def test_changed_code_is_a_change(code_checksum, before, after):
     assert before in CODE and code_checksum(CODE) != code_checksum(CODE.replace(before, after))
 
 
+def test_no_value_that_counts_as_false_is_like_another(code_checksum):
+    values = "0", "0.0", "False", "None", "''", "b''", "()", "[]", "{}"
+    assert len({code_checksum(f"x = {value}\n") for value in values}) == len(values)
+
+
 def test_all_modules_of_a_package_count(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "house").mkdir()

@@ -356,6 +356,20 @@ def test_a_limit_of_requests_a_minute_is_waited_for_by_all(waits, headers):
         assert one.ask(HELLO) == "0" and 15 < waits[0] <= 30  # no time has passed: the next one waits as well
 
 
+def test_the_longest_pause_that_anybody_was_told_holds_for_all(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(llm_client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(llm_client.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def fault(number):
+        one.not_before = now[0] + 30 * (number == 0)  # as another thread, which has just been told so, leaves it
+        return None if number else "429"
+
+    with ChatServer(fault=fault, headers={"Retry-After": "1"}) as server:
+        one = client(server, 300, PAUSES)
+        assert one.ask(HELLO) == "0" and now[0] == pytest.approx(1030)
+
+
 def test_a_server_that_has_never_been_of_use_is_given_up_though_it_speaks_of_a_limit(waits):
     with ChatServer(fault=always("429"), headers={}) as server:
         with pytest.raises(ServerError, match="answers 429"):

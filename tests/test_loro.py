@@ -13,7 +13,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 import pytest
-from helpers import ROOT, Doubling, documented, doubling, python, recording, reusing, world, write_lines
+from helpers import ROOT, Doubling, documented, doubling, python, recorded, recording, reusing, world, write_lines
 
 import agents
 import episodes
@@ -24,6 +24,7 @@ import terminal
 from agents.dqn import DQN
 from agents.tabular import QTable
 from agents.trust import Judge
+from episodes import write_rollouts
 from files import UserError
 
 LAKE, CART = world("FrozenLake-v1"), world("CartPole-v1")
@@ -644,6 +645,16 @@ def test_resume_refuses_other_episodes_before_any_run(tmp_path, command, calls):
     with pytest.raises(UserError, match=r"made with episodes \w{8}, not \w{8}; give"):
         command(*ONE, "--method", "online", "loro", "--resume", "--out", tmp_path, *other)
     assert not running  # not even `online`, whose turn is first
+
+
+def test_resume_refuses_another_recording_though_its_first_episodes_are_the_same(tmp_path, command):
+    (header, ten), path = recorded("FrozenLake-v1"), tmp_path / "twelve.jsonl"
+    run = [*ONE, "--out", tmp_path, "--rollouts", path, "--resume"]
+    write_rollouts(path, header, [*ten, *ten[:2]])
+    command(*run)
+    write_rollouts(path, header, [*ten, ten[0], ten[2]])  # each run draws from all of them
+    with pytest.raises(UserError, match=r"made with episodes \w{8}, not \w{8}; give"):
+        command(*run)
 
 
 def test_resume_refuses_another_row_of_the_table(tmp_path, command, monkeypatch):

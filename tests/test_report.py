@@ -196,6 +196,13 @@ def test_of_several_models_in_one_folder_each_is_named(study, tmp_path, show):
     assert names(show(study, tmp_path / "free")) == ["mix", "loro, M", "loro, N", "loro, M, free", "online"]
 
 
+def test_without_online_the_first_folder_given_is_the_usual_one(tmp_path, show):
+    for folder in "a", "b":
+        keep(tmp_path / folder, "loro", 0, [9.0] * 3)
+    assert names(show(tmp_path / "a", tmp_path / "b")) == ["loro", "loro, b"]
+    assert names(show(tmp_path / "b", tmp_path / "a")) == ["loro", "loro, a"]
+
+
 def test_every_row_is_compared_with_the_usual_online(study, tmp_path, show):
     for seed in range(3):
         keep(tmp_path / "free", "loro", seed, [5.0] * 40)

@@ -98,7 +98,12 @@ def study(tmp_path):
         path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         variables = {"QUICK": "1", "SEEDS": "0 0", "OUT": "out", "BROKEN": "nothing", "PATH": path, **variables}
         streams = {name: variables.pop(name, subprocess.PIPE) for name in ("stdout", "stderr")}
-        return subprocess.Popen(["./run_all.sh"], cwd=folder, env={**os.environ, **variables}, text=True, **streams)
+        environment, how = {**os.environ, **variables}, {"cwd": folder, "text": True, "preexec_fn": heed, **streams}
+        return subprocess.Popen(["./run_all.sh"], env=environment, **how)
+
+    def heed():  # who runs the tests by nohup or in the background may ignore these
+        for each in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, signal.SIG_DFL)
 
     start.folder = folder
     return start
@@ -187,6 +192,14 @@ def test_what_it_does_not_understand_it_refuses_in_one_line(variables, arguments
     assert done.stderr.startswith("run_all.sh: ") and done.stderr.count("\n") == 1 and problem in done.stderr
 
 
+def test_its_folder_is_found_whatever_paths_cd_searches(tmp_path):
+    (tmp_path / ROOT.name).mkdir()  # where CDPATH would lead
+    command = ["bash", f"{ROOT.name}/run_all.sh", "--list"]
+    elsewhere = {"CDPATH": str(tmp_path), "ROLLOUTS": "rollouts"}
+    found = subprocess.check_output(command, cwd=ROOT.parent, env={**os.environ, **elsewhere}, timeout=TIMEOUT)
+    assert found.startswith(b"python loro.py ")
+
+
 def test_without_python_it_says_so_once(tmp_path):
     for name in ("bash", "dirname", "seq"):
         (tmp_path / name).symlink_to(shutil.which(name))
@@ -266,7 +279,7 @@ def test_on_a_terminal_the_counter_stays_in_its_line_and_no_run_writes_over_it(s
     assert "\r\x1b[K17 of 18 runs\r\x1b[K" in shown and shown.count("\n") == 3 + 1 + 1
 
 
-@pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_it_is_stopped_its_runs_stop_too(study, reason):
     workers = study.folder / "workers"
     os.mkfifo(workers)
