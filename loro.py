@@ -112,6 +112,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
+    # Without a clone there is no teacher: trust is 0, and nothing failed alike.
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
@@ -171,10 +172,9 @@ def main():
     plan, recorded, results = [], [], []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):
         check(METHODS[name], settings)
+        model, n = (asked.get("model"), settings.llm_episodes) if METHODS[name].data == "llm" else (None, 0)
         known = {"env": options.env, "method": name, "seed": seed, "best_return": environment.best_return}
-        known |= {"model": None, "llm_episodes": 0, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
-        if METHODS[name].data == "llm":
-            known |= {"model": asked.get("model"), "llm_episodes": settings.llm_episodes}
+        known |= {"model": model, "llm_episodes": n, "config": settings._asdict() | METHODS[name]._asdict() | made_of}
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
     if of_llm := [known for known in plan if known["llm_episodes"]]:
