@@ -302,7 +302,7 @@ def parse_action(reply, actions):
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|END_THINKING\|>|\[/THINK\]|<\|channel\|>final<\|message\|>"
 UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|START_THINKING\|>|\[THINK\]|<\|channel\|>)[\s\S]*"
-ENDED = r"<\|(?:im_end|eot_id|endoftext)\|>|\n(?:Human|User):"  # after it the model plays its user
+ENDED = r"<\|(?:im_end|eot_id|endoftext)\|>|\n(?:Human|User|Observation|Next (?:turn|step|move)):"  # it plays on alone
 LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
 LIST = r"[ \"'*_`(\[]*\d\b.*\n(?:.*\n)*[ \"'*_`(\[]*\d\b"  # of lines, each with its number
 # A mark before an action; and what is one only where an action follows, as none does in "The action is safe."

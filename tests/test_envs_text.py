@@ -327,6 +327,7 @@ def test_every_action_round_trips_through_a_reply(name):
     ("[THINK]avoid left[/THINK]2", 2), ("<|channel|>analysis<|message|>Action: 0<|end|>" + HARMONY + "2<|return|>", 2),
     ("<think>Action: 0</think>[THINK]1[/THINK]2", 2), ("Action: 1 ... wait. Action: left", 0), ("2</s>", 2),
     ("I do not like action: 1. Action: 2", 2),
+    ("Action: 1\nObservation: You are at row 1, column 0.\nAction: 2", 1), ("1\n\nNext turn:\nAction: 2", 1),
     ("2<|im_end|>", 2), ("2<|eot_id|></s>", 2), ('{"action": 2}', 2), ('```json\n{"action": "right"}\n```', 2),
     ('{"reason": "not left", "action": 2}', 2), ('{"action": 2, "reason": "left is a hole"}', 2), ("Answer: 2", 2),
     ("The answer is: 2", 2), ("**Answer is:** 2", 2), ("The action is: right", 2), ("Action is : 2", 2),
