@@ -193,9 +193,11 @@ def test_each_fault_is_survived(fault):
 
 @pytest.mark.parametrize("fault", NEVER_ENDING)
 def test_a_server_that_never_ends_is_left_after_the_time_limit(fault):
+    before = set(threading.enumerate())
     with ChatServer(fault=first(fault)) as server:
         one = client(server, timeout=0.5)
         assert one.ask(HELLO) == "0" and len(server.asked) == 2
+        assert all(each.daemon for each in set(threading.enumerate()) - before)  # none keeps Python from ending
         server.fault = always(fault)
         with pytest.raises(ServerError, match=r"takes more than 0\.5 seconds|no JSON"):
             one.ask(HELLO)
@@ -402,6 +404,12 @@ def test_the_pauses_before_another_try_grow(waits, fault):
         client(server, 300, PAUSES).ask(HELLO)
     assert len(waits) == len(PAUSES)
     assert all(pause <= wait <= 1.5 * pause for pause, wait in zip(PAUSES, waits))
+
+
+def test_who_failed_at_the_same_instant_does_not_ask_again_at_the_same_instant(waits):
+    with ChatServer(fault=always("500"), headers={}) as server, pytest.raises(ServerError):
+        client(server, 300, (1,) * 20).ask(HELLO)
+    assert len(set(waits)) == 20
 
 
 # Refusals

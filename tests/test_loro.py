@@ -281,7 +281,7 @@ def test_a_clone_that_is_alone_plays_whether_or_not_it_is_trusted(calls):
         evaluating.clear()
         found, agent = short(each, "clone")
         assert [player for player, _ in evaluating] == [agent] * EVALUATIONS
-        assert agent.updates == found["updates"] == PRETRAIN
+        assert agent.updates == found["updates"] == PRETRAIN and found["clone"]
 
 
 def test_what_an_environment_says_of_itself_reaches_the_learner():
@@ -842,6 +842,11 @@ def test_a_refusal_is_one_line_and_exit_code_2(tmp_path):
     out, err = process.communicate()
     assert process.returncode == 2 and out == "" and err.count("\n") == 1 and not list(tmp_path.iterdir())
     assert err.startswith("loro.py: 'Nonsense-v0' is not an environment known here; choose one of ")
+
+
+def test_who_sets_the_number_of_threads_is_obeyed():
+    asked, threads = "import os, loro; print(os.environ['OMP_NUM_THREADS'])", {**os.environ, "OMP_NUM_THREADS": "2"}
+    assert python("-c", asked, cwd=ROOT, env=threads).communicate() == ("2\n", "")
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path):

@@ -279,6 +279,20 @@ def test_on_a_terminal_the_counter_stays_in_its_line_and_no_run_writes_over_it(s
     assert "\r\x1b[K17 of 18 runs\r\x1b[K" in shown and shown.count("\n") == 3 + 1 + 1
 
 
+def test_as_many_runs_are_played_at_once_as_there_are_cores(study):
+    workers, getconf = study.folder / "workers", study.folder / "bin" / "getconf"
+    getconf.write_text("#!/bin/sh\necho 3\n")
+    getconf.chmod(0o755)
+    os.mkfifo(workers)
+    pipe = os.open(workers, os.O_RDONLY | os.O_NONBLOCK)
+    process = study('#!/bin/sh\nexec 9> workers\necho "$$" >&9\nexec sleep 100\n')
+    begun = read_all(pipe, until=lambda text: text.count("\n") >= 3)
+    process.send_signal(signal.SIGTERM)
+    assert begun.count("\n") + read_all(pipe, seconds=40).count("\n") == 3
+    os.close(pipe)
+    end(process)
+
+
 @pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_it_is_stopped_its_runs_stop_too(study, reason):
     workers = study.folder / "workers"

@@ -80,6 +80,23 @@ def test_a_method_that_learns_nothing_keeps_no_policy(tmp_path, command):
     ]  # fmt: skip
 
 
+class Runs:
+    """What an unpickling would do: make a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_policy_from_a_stranger_runs_no_code(tmp_path):
+    np.savez(tmp_path / "bad.npz", about=np.array(Runs(tmp_path / "ran"), object), learnt=np.zeros(3))
+    with pytest.raises(UserError, match="is not a whole policy"):
+        files.read_policy(tmp_path / "bad.npz")
+    assert not (tmp_path / "ran").exists()
+
+
 @settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_policy_is_named_or_whole(kept, data):
@@ -237,6 +254,7 @@ def test_pictures_show_each_step(shown, tmp_path):
     shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
     with pillow.open(tmp_path / "a.gif") as picture:
         assert picture.format == "GIF" and picture.n_frames == 14
+        assert picture.info["loop"] == 0  # again and again
         assert picture.info["duration"] == 250  # milliseconds: this environment asks for four pictures a second
 
 
