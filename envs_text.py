@@ -265,63 +265,68 @@ def parse_action(reply, actions):
     beginning; else a reply that is no more than an action, such as "Move left." A mention, a negation or a second
     thought names none."""
     # The answer: without thoughts before it, and without what stands after its end.
-    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply, flags=re.I)[-1], flags=re.I)
+    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply.lower())[-1])
     answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
+    text, letters = in_letters(answer, [word.lower() for word in actions])
 
-    # What the last mark introduces, unless the words before it take that back.
-    words = [re.escape(word).replace(r"\-", "[ ‐‑–-]?") for word in actions]  # "counter-clockwise", "counterclockwise"
-    one = rf"(?:\d|{'|'.join(words)})"  # a number, or the word of an action
-    *before, last = re.split(f"{MARK}|{STATED}(?={OPENING}{FILLERS}{one})", answer, flags=re.I)
-    led_in = re.split(CLAUSE_ENDS, before[-1], flags=re.I)[-1] if before else ""
-    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in, re.I):
+    # What the last mark introduces, unless the clause before it takes that back.
+    *before, said = re.split(f"{MARK}|{STATED}", text)
+    led_in = re.split(CLAUSE_ENDS, before[-1])[-1] if before else ""
+    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in):
         return None
 
-    # What may follow an action: the end of its line, or a reason, but no other action.
-    tails = [word.rpartition(r"\ ")[2] for word in words]  # the last word of each
-    said = rf"{FILLERS}(?:{one}|{'|'.join(tails)})\W*"
-    another = rf"(?:(?:no|wait|actually|sorry|i mean)\W+)*(?:or\b|\d|{said}(?:$|,|or\b))"  # which leaves it open
-    sign = r"(?:[.,;:!–—]|-(?![\w>]))"  # before a reason; but no "1-step", no "->"
-    said_why = rf"{sign}(?![\s.]*{another})|[<(](?!\W*(?:or\b|{said}[)>])|[^)>\n]*[)>]\W*{another})|because\b|since\b"
-    next_line = rf"\W{{0,9}}{FILLERS}(?:{'|'.join(words)})\W*$"
-    end = rf"{CLOSING}(?:$(?!{next_line})|(?={said_why}))"  # of a line, or a reason follows
-
-    # Each action in turn: is it what stands behind the mark, at the beginning, or in the whole reply?
-    for action, (word, tail) in enumerate(zip(words, tails)):
-        spelling = rf"(?:{action}(?:{BETWEEN}{FILLERS}(?:{word}|{tail}))?|{word}(?:{BETWEEN}{FILLERS}{action})?)"
-        if before:
-            found = re.match(OPENING + FILLERS + spelling + end, last, re.I | re.M)
-        else:
-            number_first = rf"(?!{LIST}){OPENING}(?=\d){spelling}{end}"
-            found = re.match(rf"{number_first}|{OPENING}{FILLERS}{spelling}[^\w?]*\Z", answer, re.I | re.M)
-        if found:
-            return None if re.search(CORRECTED, found.string[found.end() :], re.I) else action
+    # The action that stands behind the mark, at the beginning as a number, or alone; then its line ends, or a reason
+    # follows, but neither another action nor a second thought.
+    for action, (number, word, last_word) in enumerate(letters):
+        named = f"{FILLERS}[{number}{word}](?:{BETWEEN}{FILLERS}[{number}{word}{last_word}])*"
+        place = named + END if before else rf"(?!{LIST})(?={NUMBER}){named}{END}|{named}[^\w?]*\Z"
+        if found := re.match(rf"\W*(?:{place})", said):
+            rest = said[found.end() :]
+            return None if re.match(ANOTHER, rest) or re.search(SECOND_THOUGHT, rest) else action
     return None
+
+
+def in_letters(text, words):
+    """`text` with a letter in place of each number, word or last word of an action, and without quotes, stars and the
+    like: "**2** (right)" becomes "N (W)". And of each action these three letters, so that no pattern spells words."""
+    last_words = [word.split()[-1] if not re.search(NEGATION, word) else word for word in words]
+    letters = {form: chr(0x22000 + i) for i, form in enumerate(last_words)}
+    letters |= {form: chr(0x21000 + i) for i, form in enumerate(words)}
+    letters |= {str(i): chr(0x20000 + i) for i in range(len(words))}
+    spelt = {form.replace("-", gap): letter for form, letter in letters.items() for gap in ("", *" -‐‑–")}
+    forms = "|".join(map(re.escape, sorted(spelt, key=len, reverse=True)))
+    forms = rf"(?<![^\W_])(?<![.+-])(?:{forms})(?![^\W_]|\.\d)"  # whole ones, and no part of 1.5
+    text = re.sub(forms, lambda form: spelt[form[0]], re.sub(NAME, "", text))
+    text = re.sub(DRESS, " ", re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text))
+    return text, [(letters[str(i)], letters[words[i]], letters[last_words[i]]) for i in range(len(words))]
 
 
 # The patterns of `parse_action`. What is no answer:
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
-THOUGHT_ENDS = rf"</{THOUGHT}|<\|END_THINKING\|>|\[/THINK\]|<\|channel\|>final<\|message\|>"
-UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|START_THINKING\|>|\[THINK\]|<\|channel\|>)[\s\S]*"
-ENDED = r"<\|(?:im_end|eot_id|endoftext)\|>|\n(?:Human|User|Observation|Next (?:turn|step|move)):"  # it plays on alone
-LEFT_OVER = r"<\|[^|]*\|>|</s>|<eos>|<end_of_turn>"  # by a chat template
-LIST = r"[ \"'*_`(\[]*\d\b.*\n(?:.*\n)*[ \"'*_`(\[]*\d\b"  # of lines, each with its number
-# A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
-MARK = r"\b(?:action|answer|final)[\"'*_`]*\s*(?:(?:is\s*)?[:：]|=(?!=))|\\boxed\{|<(?:answer|action)>"
-NOUN = r"(?:action|answer|choice|decision|move)(?: number)?[\"'*_`]*\s*"
-PRAISED = r"(?:the|my|best|safest|correct|right|optimal|ideal|recommended|chosen|final|next)"  # unlike "the worst"
-STATED = rf"(?:\b{NOUN}(?:is\s*)?[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)"
-REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = r"if|alternative|other|previous|last(?=\W*$)|backup|first thought|second|following|after that|later"
-NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"  # before a mark, in its clause
-CLAUSE_ENDS = r"[.!?;\n]|\",|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=[\s*_`]{0,9}$)"
-WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that|let me reconsider"
-REGRET = rf"actually|correction|oops|sorry|apologies|i apologi[sz]e|{WRONG}|on (?:second thought|reflection)"
-SECOND_THOUGHT = rf"(?:wait|no)\s{{0,9}}[,!:—–-]|(?:{REGRET})\b"
-CORRECTED = rf"[.!?\n]\W{{0,9}}(?:(?:no|oh|hmm)\W{{1,9}})?(?:{SECOND_THOUGHT})"  # after it
-# What stands around an action:
-OPENING = r"(?:[\s\"'*_`(\[<$]|\\[(\[]|\\text\{)*"  # quotes and brackets before it
-CLOSING = r"[\s\"'*_`)\]}>$\\]*"  # and after it
-BETWEEN = r"[\s=:().,;–—\-\"'*_`\[\]{}<>$\\]+"  # between its number and its word
+THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
+UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>)[\s\S]*"
+PLAYS_ON = r"\n(?:human|user|observation|next (?:turn|step|move)):"
+ENDED = rf"<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
+LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
+# The patterns of `in_letters`: what dresses a word; a number of an action; any letter that stands for one.
+DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
+NUMBER, NAME = "[\U00020000-\U00020fff]", "[\U00020000-\U00022fff]"
+# What stands around an action: words that say no more; the end of its line, or a reason; and what leaves it open.
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
-OBJECTS = "action|option|number|cart|car|paddle"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|{OBJECTS}|to|the)\W+){{0,9}}"  # words that say no more
+FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
+BETWEEN = r"[\s=:().,;–—-]+"  # its number and its word
+END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(]|-(?!\w)|because\b|since\b))"
+LIST = rf"{NUMBER}[\s\S]*\n[^\w\n]*{NUMBER}"  # of lines, each with its number
+ANOTHER = rf"(?:\([^)\n]*\))?\W*(?:or\b|{FILLERS}(?:{NAME}|\d+)\b(?! \w))"  # no "left is a hole"
+# A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
+MARK = r"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]"
+NOUN = r"(?:action|answer|choice|decision|move)(?: number)?\s*"
+PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|{NAME})"  # unlike "the worst"
+STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{NAME}|\d))"
+REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
+UNDECIDED = r"if|alternative|other|previous|last|backup|first thought|second|following|after that|later"
+NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"  # before a mark, in its clause
+CLAUSE_ENDS = r"[.!?;\n]|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
+WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that|let me reconsider"
+REGRET = rf"actually|i mean|correction|oops|sorry|apologies|i apologi[sz]e|{WRONG}|on (?:second thought|reflection)"
+SECOND_THOUGHT = rf"\b(?:(?:wait|no)[,!:—–-]|(?:{REGRET})\b)"

@@ -356,6 +356,11 @@ def test_every_action_round_trips_through_a_reply(name):
     ("2<|im_end|>\n<|im_start|>user\nAction: 1", 2), ("Action: 2\nAlternative action: 3", None), ("Moving right.", 2),
     ("<thought>Maybe action: 0.</thought>\n2", 2), ("<seed:think>Action: 0</seed:think>2", 2),
     ("<reasoning>Action: 0 is a hole.</reasoning>\n\n2", 2), ("<|START_THINKING|>action: 0<|END_THINKING|>2", 2),
+    ("# 2", 2), ("> 2", 2), ("- 2", 2), ("Action: ➡️ right", 2), ("“2”", 2), ("{2}", 2), ("| Action | 2 |", 2),
+    (r"$\boxed{\text{Action: } 2}$", 2), ("__Action:__ _2_", 2), ("move_right()", 2), ("Action: '2', 'right'", 2),
+    ("2<｜end▁of▁sentence｜>", 2), ("2</s><s>[INST] You are at row 1. [/INST] 1", 2), ("1. 2 is a hole.", 1),
+    ("I'll go right", 2), ("Action: 2 since left is a hole", 2), ("Best action: 2\nThe correct action is 1", 1),
+    ("Left is not safe, thus action: 2", 2), ("<start>2", None), ("2<eos>1", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -387,9 +392,31 @@ def test_what_a_model_means(reply, action):
     "Action: 1\n\nI apologize for the confusion; I choose 2.", "0, I mean 3", "Last action: 3. Now I choose 0",
     "My first thought was action: 3, but 0 is better.", "2\n(down)", "2. It is nearer. Wait, that is a hole.",
     "Action: 2\nThe goal is there. Wait, no: 1", "2 because it is nearer. Actually, 1.",
+    "Action: 1 (right, toward the goal)", "2 - wait, that's a hole, so 1.", "Action: right -> down -> down",
+    "Action: 2\n2\n1", "Action: 2 (if I slip) or 0 (if not)", "Action: 2, 7", "+1", "Action: 2; 1; 1", "\U00020000",
+    "2. Sorry, 1.", "Action: 2 (Oops: 1)", "One cannot take action: 2", "The other action: 2", "Of action: 2, 1",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     assert parse_action(reply, LAKE.actions) is None
+
+
+@pytest.mark.parametrize(("sentence", "words", "action"), [
+    ("I will {} to the right.", "go, move, choose, pick, select, take, push, turn, step, accelerate, apply", 2),
+    ("{} right!", "going, moving, pushing, accelerating", 2),
+    ("I pick the {} right", "action, option, cart, car, paddle", 2),
+    ("The {} answer is 2", "best, safest, correct, right, optimal, final", 2), ("2\nThe {} move is down.", "next", 2),
+    ("A {} action: 2", "wrong, bad, unsafe, worst, dangerous, risky, backup, previous, second, following, last", None),
+    ("I {} action: 2", "avoid, never take, cannot take, go left instead of, go left rather than, later take", None),
+    ("I go left, and {} action: 2", "after that", None), ("That is no hole, {} action: 2", "the, my", 2),
+    ("Left is not safe {} my action: 2", "so, thus, hence, therefore", 2), ("2. That is {}.", "wrong, incorrect", None),
+    ("2\nOn {}, 1", "reflection, second thought", None), ("2\nNext {}:\nAction: 1", "turn, step, move", 2),
+    ("2<{}>\nAction: 1", "eos, end_of_turn, /s, |im_end|, |eot_id|, |endoftext|", 2),
+    ("{}Action: 1", "<|channel|>, <|START_THINKING|>, [THINK], <think>", None),
+    ("Action: 1{}2", "<|channel|>final<|message|>, <|END_THINKING|>, [/THINK], </think>", 2),
+])  # fmt: skip
+def test_each_word_means_what_it_means(sentence, words, action):
+    for word in words.split(", "):
+        assert parse_action(sentence.format(word), LAKE.actions) == action, word
 
 
 @every
