@@ -18,7 +18,7 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
-from files import UserError, check_writable, parse_json
+from files import UserError, check_writable, need, parse_json
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -161,18 +161,17 @@ def parse(methods, settings, asking, arguments=None):
     add("--reasoning", action="store_true", help="tell the LLM to think before it answers")
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
-    options = vars(parser.parse_args(arguments))
-    if options["figure"] and not find_spec("matplotlib"):
-        raise UserError("--figure needs matplotlib; pip install matplotlib")
-    options["method"] = list(dict.fromkeys(options["method"]))
-    if options["reasoning"]:
-        options.setdefault("max_tokens", 2048)
-    given, asked = ({name: options.pop(name) for name in of._fields if name in options} for of in (settings, asking))
+    options = parser.parse_args(arguments)
+    options.method = list(dict.fromkeys(options.method))
+    given, asked = ({name: x for name, x in vars(options).items() if name in of._fields} for of in (settings, asking))
+    if options.reasoning:
+        asked.setdefault("max_tokens", 2048)
+    need(not options.figure or find_spec("matplotlib"), "--figure needs matplotlib; pip install matplotlib")
     if asked and not {"model", "base_url"} & asked.keys():
         raise UserError("there is no server to ask; give --base-url and --model, or leave out the options for one")
-    if asked and not any(methods[name].data == "llm" for name in options["method"]):
-        raise UserError(f"{', '.join(options['method'])} asks no server; leave out the options for one")
-    return argparse.Namespace(**options), given, asked
+    if asked and not any(methods[name].data == "llm" for name in options.method):
+        raise UserError(f"{', '.join(options.method)} asks no server; leave out the options for one")
+    return options, given, asked
 
 
 def tenths(number):
