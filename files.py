@@ -199,11 +199,10 @@ def read_result(text, where):
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
-        if not wrong:
-            n = found["config"].get("evaluations")
-            lists = ["returns"] if found.get("trust") is None else ["returns", "trust"]
-            wrong = [f"{name}, one for each evaluation" for name in lists if not (n and are_numbers(found[name], n))]
         need(not wrong, f"missing or wrong: {', '.join(wrong)}")
+        n, trust = found["config"].get("evaluations"), found.get("trust")
+        need(n and are_numbers(found["returns"], n), "missing or wrong: returns, one for each evaluation")
+        need(trust is None or are_numbers(trust, n), "missing or wrong: trust, one for each evaluation")
     except ValueError as error:
         raise UserError(f"{where} is not a whole result ({error}); move it away and run that seed again") from None
     return found
