@@ -218,14 +218,13 @@ def read_results(place):
         for path, each in zip(paths, found):
             named = path == result_path(path.parent.parent, each)
             need(named, f"{path} holds another run than its name says; move it away")
-    elif place.is_file():
+    else:
+        need(place.is_file(), f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
         try:
             lines = gzip.decompress(place.read_bytes()).splitlines()
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{place} is not a packed study, or a damaged one: {error}") from None
         found = [{"folder": place.name, **read_result(line, f"{place}, line {i}")} for i, line in enumerate(lines, 1)]
-    else:
-        raise UserError(f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
     need(found, f"{place} holds no results; of a packed study give the file")
     return found
 
