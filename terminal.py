@@ -225,15 +225,15 @@ def show(environment, results, folder):
     for result, agent in results:
         runs.setdefault(result["method"], []).append((result, agent))
     returns = {name: np.array([result["returns"] for result, _ in each]) for name, each in runs.items()}
-    lines, maps = table(returns, environment.best_return, columns), []
+    lines, maps, firsts = table(returns, environment.best_return, columns), [], []
     for name, each in runs.items():
         result, agent = each[0]
         if result.get("trust"):
-            first, last = np.mean([(result["trust"][0], result["trust"][-1]) for result, _ in each], axis=0)
-            lines.append(f"{name} trusted its clone: {first:.2f} at first, {last:.2f} at the end")
+            trust = np.mean([result["trust"] for result, _ in each], axis=0)
+            lines.append(f"{name} trusted its clone: {trust[0]:.2f} at first, {trust[-1]:.2f} at the end")
+            firsts.append(trust[0])
         if environment.grid and agent and agent.updates:
             maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
-    firsts = [result["trust"][0] for result, _ in results if result.get("trust")]
     if firsts and not any(firsts):
         lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
     wide = max((len(line) for each in maps for line in each), default=0) + 3
