@@ -104,16 +104,11 @@ def write_rollouts(path, header, episodes):
     write_whole(Path(path), "".join(lines).encode())
 
 
-def lines_of(path):
-    need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
-    return Path(path).read_bytes().rstrip().splitlines()
-
-
 def recorded_environment(path):
-    """The name of the environment of the rollout file at the Path `path`. Raises UserError if it names none."""
-    header = b"".join(lines_of(path)[:1])
+    """The name of the environment of the rollout file at the Path `path`. Raises UserError if it names none,
+    OSError if it cannot be read."""
     try:
-        return str(parse_json(header)["env"])
+        return str(parse_json(path.read_bytes().partition(b"\n")[0])["env"])
     except (ValueError, KeyError):
         raise UserError(f"{path} line 1: names no environment; it is no rollout file") from None
 
@@ -122,7 +117,8 @@ def read_rollouts(path, env_name, env):
     """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
 
     Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
-    lines, header, episodes, number = lines_of(path), {}, [], 0
+    need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
+    lines, header, episodes, number = Path(path).read_bytes().rstrip().splitlines(), {}, [], 0
     wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
     try:
         for number, line in enumerate(lines, 1):
