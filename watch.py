@@ -113,8 +113,7 @@ def main():
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
     elif sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"} & os.environ.keys():
         raise UserError("there is no screen for --human; give --pictures FILE.gif")
-    if file.suffix == ".json":
-        raise UserError(f"{file} is a result; its policy is {file.with_suffix('.npz')}, if it has one")
+    need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
     name, agent = load_agent(file) if file.suffix == ".npz" else (recorded_environment(file), None)
     need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
