@@ -125,21 +125,20 @@ def main():
         fits = fitting.learnt.shape == agent.learnt.shape
         need(fits, f"{file} is of other observations or actions than {name} has now; run it again")
         shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
-        rules, by = environment.rules, file
+        header = {"model": file}
     else:
         header, shown = read_rollouts(file, name, environment.make())
-        rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
-        by = header.get("model")
     need(chosen < len(shown), f"{file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
     if options.episode is None:
         lines = [*terminal.arrows(environment, agent), ""] if agent and environment.grid else []
         lines += [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
     else:
+        rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
         lines = [*str(rules).splitlines(), *steps(environment, shown[chosen], agent)]
     for line in map(terminal.printable, lines):
         print(textwrap.fill(line, shutil.get_terminal_size().columns))
     mean = np.mean([each.total for each in shown])
-    print(terminal.printable(f"{name}: {len(shown)} episodes by {by}, mean return {mean:.2f}"))
+    print(terminal.printable(f"{name}: {len(shown)} episodes by {header.get('model')}, mean return {mean:.2f}"))
     try:
         if options.pictures:
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
