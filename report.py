@@ -3,7 +3,6 @@
 import io
 import signal
 import sys
-from collections import Counter
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -28,14 +27,13 @@ def group(results, methods, first=None):
     count; None: all."""
     usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
     usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
-    models = {(r["env"], r["model"]) for r in results if r["folder"] == usual[r["env"]] and r["model"]}
-    several = Counter(env for env, _ in models)
+    models = {env: {r["model"] for r in results if (r["env"], r["folder"]) == (env, usual[env])} for env in usual}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
     found, rows, lengths = {}, {}, {}
     for run in chosen:
         env, name, model, folder = (run[field] for field in ("env", "method", "model", "folder"))
-        name += f", {model}" if model and ((env, model) not in models or several[env] > 1) else ""
+        name += f", {model}" if model and models[env] - {None} != {model} else ""
         name += f", {folder}" if folder != usual[env] else ""
         found.setdefault((env, name), []).append(run)
     for (env, name), runs in found.items():
