@@ -128,10 +128,9 @@ def draw(rows):
         for name, row in its_rows.items():
             returns, model, n_llm = row["returns"], row["model"], row["llm_episodes"]
             (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
-            parts = [slice(start, start + every) for start in range(0, returns.shape[1], every)]
+            parts = np.split(np.arange(returns.shape[1]), range(every, returns.shape[1], every))
             points = np.stack([returns[:, part].mean(1) for part in parts], axis=1)
-            numbers = np.arange(1, returns.shape[1] + 1)
-            (low, high), middle = interval(points), [numbers[part].mean() for part in parts]
+            (low, high), middle = interval(points), [part.mean() + 1 for part in parts]  # the first evaluation is 1
             panel.plot(middle, points.mean(0), color=colour, linestyle=dashes, label=name)
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
             span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
