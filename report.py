@@ -144,9 +144,8 @@ def draw(rows):
         margin = 0.05 * np.ptp(span) or 1
         panel.set(xlim=(0.5, returns.shape[1] + 0.5), ylim=(min(span) - margin, max(span) + margin))
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
-    labels = sorted(legend, key=lambda label: label not in names)  # the rows first
-    layout = {"loc": "outside lower center", "ncols": across, "frameon": False, "fontsize": "small"}
-    figure.legend([legend[label] for label in labels], labels, **layout)
+    handles = sorted(legend.values(), key=lambda line: line.get_label() not in names)  # the rows first
+    figure.legend(handles=handles, loc="outside lower center", ncols=across, frameon=False, fontsize="small")
     return figure
 
 
