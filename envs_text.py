@@ -223,8 +223,7 @@ def own_environments(module):
     finally:
         sys.path.remove(here)
         sys.path.append(here)  # for what it imports later
-    where = getattr(found, "__file__", None) or "a part of Python"
-    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {where}")
+    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {found}")
     return found.ENVIRONMENTS
 
 
