@@ -39,9 +39,8 @@ def group(results, methods, first=None):
     for (env, name), runs in found.items():
         for (s, then), (t, now) in pairwise((run["seed"], run["config"]) for run in runs):
             unlike = ", ".join(key for key in {**then, **now} if then.get(key) != now.get(key))
-            if unlike or s == t:
-                what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
-                raise UserError(f"{what}; give each run once, and unlike runs in folders of unlike names")
+            what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
+            need(s != t and not unlike, f"{what}; give each run once, and unlike runs in folders of unlike names")
         returns = np.array([run["returns"][:first] for run in runs], float)
         if (n := returns.shape[1]) != lengths.setdefault(env, n):
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
