@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from concurrent import futures
 from datetime import date
 from pathlib import Path
@@ -50,18 +49,15 @@ class Player:
         rules = self.environment.rules
         need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
         messages = [{"role": "user", "content": f"{rules}\n\n{sentence}"}]  # not all models know a system role
-        action, replies = self.vote(messages)
-        if action is None:
+        for _ in range(2):
+            asked = [self.answer(messages) for _ in range(self.asking.votes)]
+            answers = [each.result() for each in asked]
+            replies = [reply for _, reply in answers]
+            if named := [action for action, _ in answers if action is not None]:
+                return max(named, key=named.count), replies
             said, again = replies[-1] or "(nothing)", f"That names no action. {rules.splitlines()[-1]}"
             messages += [{"role": "assistant", "content": said}, {"role": "user", "content": again}]
-            action, replies = self.vote(messages)
-        return action, replies
-
-    def vote(self, messages):
-        asked = [self.answer(messages) for _ in range(self.asking.votes)]
-        answers = [each.result() for each in asked]
-        named = Counter(action for action, _ in answers if action is not None).most_common(1)
-        return named[0][0] if named else None, [reply for _, reply in answers]
+        return None, replies
 
     def answer(self, messages):
         """The Future of a `request`: of an equal one if the model would repeat its answer, unless that has failed."""
