@@ -29,7 +29,7 @@ class Player:
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
-        self.answers, self.lock, self.stopped = {}, threading.Lock(), threading.Event()
+        self.answers, self.lock = {}, threading.Lock()
         self.voters = futures.ThreadPoolExecutor(self.asking.concurrency * self.asking.votes)
         self.replies, self.invalid_replies, self.last_invalid = 0, 0, ""
 
@@ -70,8 +70,6 @@ class Player:
 
     def request(self, messages):
         """(action, reply) of the model, the action None if the reply names none."""
-        if self.stopped.is_set():
-            raise InterruptedError
         reply = self.client.ask(messages)
         action = parse_action(reply, self.environment.actions)
         with self.lock:
@@ -132,7 +130,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
                 future.result()  # raises what went wrong
     finally:
         if playing:  # something went wrong, and what they ask from now on is in vain
-            player.stopped.set()
+            player.voters.shutdown(wait=False, cancel_futures=True)
         workers.shutdown(wait=False, cancel_futures=True)
     return header, [kept[seed] for seed in sorted(kept)]
 
