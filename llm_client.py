@@ -43,11 +43,11 @@ class ServerError(UserError):
 
 
 class UnusableAnswer(Exception):
-    """A try that failed in a way that may pass. problem: what the server did. wanted: if it was asked too often, the
-    pause in seconds that it asks for, 0 if it does not say; else None."""
+    """A try that failed in a way that may pass. problem: what the server did. limited: was it asked too often?
+    wanted: the pause in seconds that it then asks for, 0 if it does not say."""
 
-    def __init__(self, problem, wanted=None):
-        self.problem, self.wanted = problem, wanted
+    def __init__(self, problem, limited=False, wanted=0):
+        self.problem, self.limited, self.wanted = problem, limited, wanted
 
 
 class ChatClient:
@@ -92,25 +92,24 @@ class ChatClient:
 
         A server that was asked too often is left alone by all who ask, for as long as it wants or for a pause that
         grows. If it has been of use before, this goes on until the time has passed: its limit may be one a minute."""
-        begun, pauses = time.monotonic(), [*self.pauses, None]
+        begun, pauses = time.monotonic(), [*self.pauses]
         while True:
             if (rest := self.not_before - time.monotonic()) > 0:
                 time.sleep(rest)
             try:
                 answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
-                if not answer and pauses[0] is not None and pauses[0] < 2:
+                if not answer and pauses and pauses[0] < 2:
                     raise UnusableAnswer("gives an empty answer")
                 self.problem, self.usable = "", True
                 return answer
             except UnusableAnswer as failure:
-                self.problem, wanted = failure.problem, failure.wanted
-            limited = wanted is not None
-            last = limited and self.usable and len(pauses) == 2  # the longest, again and again
-            pause = pauses[0] if last else pauses.pop(0)
+                self.problem, limited, wanted = failure.problem, failure.limited, failure.wanted
             late = time.monotonic() - begun > 2 * self.timeout
-            if pause is None or late or (pause > 2 and not self.costs):  # no costs: nothing has ever answered
+            if late or not pauses or (pauses[0] > 2 and not self.costs):  # no costs: nothing has ever answered
                 raise ServerError(f"{self.base_url} {self.problem}")
-            pause = min(wanted or 0, LONGEST_PAUSE) or pause * random.uniform(1, 1.5)
+            pause = wanted or pauses[0] * random.uniform(1, 1.5)
+            if len(pauses) > 1 or not (limited and self.usable):  # else the longest, again and again
+                pauses.pop(0)
             if limited:
                 self.not_before = max(self.not_before, time.monotonic() + pause)
             else:
@@ -219,8 +218,8 @@ class ChatClient:
         problem = f"answers {status}: {said}"
         adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), str(error).lower())
         if status in (200, 408, 429) or status >= 500 or adapted:
-            wanted = int(retry_after[:9]) if retry_after.isdecimal() else 0
-            return UnusableAnswer(problem, wanted if wanted or status == 429 else None)
+            wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
+            return UnusableAnswer(problem, status == 429 or wanted > 0, wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status == 404 or str(self.asking.model) in said:
