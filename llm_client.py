@@ -194,8 +194,9 @@ class ChatClient:
             raise self._refusal(response, error)
         try:
             choice = found["choices"][0]
-            texts = [choice["message"].get(name) for name in ("content", "refusal", "reasoning_content", "reasoning")]
-            finish, broken = choice.get("finish_reason"), choice.get("error")
+            message, finish, broken = choice["message"], choice.get("finish_reason"), choice.get("error")
+            said = text_of(message.get("content")) or text_of(message.get("refusal"))
+            thought = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
         except (KeyError, IndexError, TypeError, AttributeError):
             raise UnusableAnswer("gives no chat completion") from None
         usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
@@ -205,9 +206,7 @@ class ChatClient:
                     self.costs[kind] += usage[name]
         if broken or finish in ("error", "abort", "insufficient_system_resource"):
             raise UnusableAnswer(f"breaks off its answer: {self._shown(broken or finish)}")
-        content, refusal, *thoughts = (self._without_key(text_of(text)) for text in texts)
-        thought = thoughts[0] or thoughts[1]
-        answer = content or refusal or (thought and REASONING_ALONE + thought)
+        answer = self._without_key(said or (thought and REASONING_ALONE + thought))
         return f"{answer} {CUT_OFF}" if finish in ("length", "max_tokens", "model_length") else answer
 
     def _refusal(self, response, error):
