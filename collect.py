@@ -85,7 +85,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
 
     Each is written as it ends: whatever stops the work, the file is whole, and a new Player goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise."""
-    asking, environment, client, begun = player.asking, player.environment, player.client, time.perf_counter()
+    asking, environment, client = player.asking, player.environment, player.client
     made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
     made_with |= {"temperature": asking.temperature, "extra": asking.extra}
 
@@ -104,8 +104,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
         return header, found
 
     def spent():
-        seconds = time.perf_counter() - begun
-        return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": seconds}
+        return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": time.perf_counter()}
 
     header, kept = read()
     missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]
