@@ -17,7 +17,6 @@ from episodes import play, read_rollouts, write_rollouts
 from files import UserError, are_numbers, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient, ServerError
 
-RECORDED = Path(__file__).parent / "rollouts"
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
 
 
@@ -154,7 +153,7 @@ def recorded(environment, env_name, path, settings, asking):
     rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few."""
     n = settings.llm_episodes
     if not asking.model and not asking.base_url:
-        path = path or RECORDED / file_name(f"{env_name}.jsonl")
+        path = path or Path(__file__).parent / "rollouts" / file_name(f"{env_name}.jsonl")
         ways = "--rollouts another, --base-url and --model to make one, or --method online, which needs none"
         need(path.is_file(), f"there is no file {path}; give {ways}")
         header, episodes = read_rollouts(path, env_name, environment.make())
