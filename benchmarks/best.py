@@ -30,9 +30,8 @@ def model(env):
     return P, r
 
 
-def optimal_values(env, steps, discount=1.0):
-    """Q (S, A) of whoever plays optimally for so many steps more."""
-    P, r = model(env)
+def optimal_values(P, r, steps, discount=1.0):
+    """Q (S, A) of whoever plays optimally for so many steps more, in a `model`."""
     q = np.zeros(r.shape)
     for _ in range(steps):
         q = r + discount * P @ q.max(1)
@@ -89,7 +88,7 @@ def main():
         if name in grids:
             found = f"{planned(env, *grids[name]):.3f}"
         elif hasattr(env.unwrapped, "P"):
-            values = optimal_values(env, env.spec.max_episode_steps).max(1)
+            values = optimal_values(*model(env), env.spec.max_episode_steps).max(1)
             found = f"{env.unwrapped.initial_state_distrib @ values:.3f}"
         print(f"{name:20} {found:>9}   as described: {environment.best_return}", flush=True)
 
