@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import terminal
-from benchmarks import recorded
+from benchmarks import ROOT, recorded
 from loro import METHODS, Settings, run
 from report import COLOURS, DASHES
 

@@ -7,11 +7,12 @@ three columns are this project's, from study/main.jsonl.gz, with its own teacher
 import sys
 from collections import defaultdict
 from pathlib import Path
+from statistics import mean
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import terminal
+from benchmarks import ROOT
 from files import parse_json, read_results
 
 FIGURES = {  # of arXiv 2505.10861: LORO with Qwen2.5-7B and 3,000 pretraining steps
@@ -35,11 +36,10 @@ def main():
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     for env, entry in published.items():
         online, loro = ([sum(curve) for curve in entry["curves"][name]] for name in ("on_policy", "loro_7b_3000"))
-        llm = FIGURES[env] - sum(loro) / len(loro)
+        llm = FIGURES[env] - mean(loro)
         repetitions = ", ".join(f"{total:,.0f}" for total in loro)
-        cells = [sum(online) / len(online), FIGURES[env], repetitions, loro[0] + llm]
-        cells += [sum(x) / len(x) if (x := ours[env, method]) else "" for method in ("online", "loro", "loro-plus")]
-        print("|", " | ".join([env, *(cell if isinstance(cell, str) else f"{cell:,.0f}" for cell in cells)]), "|")
+        own = " | ".join(f"{mean(ours[env, method]):,.0f}" for method in ("online", "loro", "loro-plus"))
+        print(f"| {env} | {mean(online):,.0f} | {FIGURES[env]:,} | {repetitions} | {loro[0] + llm:,.0f} | {own} |")
 
 
 if __name__ == "__main__":
