@@ -3,13 +3,14 @@
 Stable-Baselines3 (PyTorch) and SBX (JAX) are measured beside it where they are installed:
 pip install stable-baselines3 sbx-rl"""
 
-import importlib
 import os
 import sys
 import tempfile
 import time
 import timeit
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -56,13 +57,9 @@ def products(units, batch_size):
 
 
 def theirs(module, units, batch_size, n):
-    """Seconds of one of `n` gradient steps at once of another library's DQN, batches included; None without it."""
-    try:
-        library = importlib.import_module(module)
-    except ImportError:
-        return None
+    """Seconds of one of `n` gradient steps at once of another library's DQN, batches included."""
     options = {"learning_starts": 1000, "target_update_interval": 1, "policy_kwargs": {"net_arch": [units, units]}}
-    model = library.DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu", **options).learn(1000)
+    model = import_module(module).DQN("MlpPolicy", gym.make("CartPole-v1"), device="cpu", **options).learn(1000)
     return seconds(lambda: model.train(n, batch_size), 400 // n) / n
 
 
@@ -73,7 +70,8 @@ def updates():
         for name, layer_norm in {"this project": True, "without LayerNorm, as those below": False}.items():
             figures[name] = update("CartPole-v1", batch_size, hidden=(units, units), layer_norm=layer_norm)
         for module, n in ("stable_baselines3", 1), ("sbx", 1), ("stable_baselines3", 200), ("sbx", 200):
-            figures[f"{module}, {n} at a time"] = theirs(module, units, batch_size, n)
+            installed = find_spec(module)
+            figures[f"{module}, {n} at a time"] = theirs(module, units, batch_size, n) if installed else None
         for name, each in figures.items():
             shown = f"{1e6 * each:>8,.0f}   {each / figures['this project']:.2f}" if each else "not installed"
             print(f"  {units:>3} units, batch {batch_size:>3}: {name:<34} {shown}")
