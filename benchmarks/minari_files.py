@@ -26,8 +26,6 @@ def to_minari(path, dataset_id):
     import minari
     from minari.data_collector import EpisodeBuffer
 
-    named = re.fullmatch(r"([\w.-]+/)*[\w.-]+-v\d+", dataset_id)
-    need(named, f"{dataset_id}: no name of a dataset; give a new name, such as frozenlake/claude-v1")
     env_name = recorded_environment(path)
     env = find_environment(env_name).make()
     header, episodes = read_rollouts(path, env_name, env)
@@ -42,8 +40,10 @@ def to_minari(path, dataset_id):
     about = {"algorithm_name": str(header.get("model")), "description": json.dumps(header), "data_format": "hdf5"}
     warnings.filterwarnings("ignore", module="minari")  # It misses the name and address of an author.
     try:
+        # Minari would make a folder before it looks at the name.
+        need(re.fullmatch(r"([\w-][\w/-]*[\w-]/)?[\w-]+-v\d+", dataset_id), "no name of a dataset")
         return minari.create_dataset_from_buffers(dataset_id, [*map(buffer, episodes)], **spaces, **about)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"{dataset_id}: {error}; give a new name, such as frozenlake/claude-v1") from None
 
 
@@ -71,8 +71,7 @@ def main():
     parser.add_argument("target", help="the other of the two")
     parser.add_argument("--env", help="whose episodes the dataset holds")
     options = parser.parse_args()
-    if not (find_spec("minari") and find_spec("h5py")):
-        raise UserError("it needs Minari; pip install 'minari[hdf5]'")
+    need(find_spec("minari") and find_spec("h5py"), "it needs Minari; pip install 'minari[hdf5]'")
     if options.source.endswith(".jsonl"):
         to_minari(Path(options.source), options.target)
     elif options.target.endswith(".jsonl") and options.env:

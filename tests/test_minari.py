@@ -57,7 +57,7 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
     same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
 
 
-@pytest.mark.parametrize("name", ["kept/claude-v0", "a b-v0", "lake"])
+@pytest.mark.parametrize("name", ["kept/claude-v0", "a b-v0", "a.b-v0", "../up-v0", "lake"])
 def test_a_dataset_that_is_there_or_cannot_be_is_refused(folder, name):
     to_minari(recording("CliffWalking-v1"), "kept/claude-v0")
     with pytest.raises(UserError, match=f"{name}: .*; give a new name"):
