@@ -26,11 +26,11 @@ def measure(environment, n):
     found = {"random_return": np.mean(returns), "random_std": np.std(returns, ddof=1), "reward_scale": scale}
     observations = np.concatenate([episode.observations for episode in episodes])
     if observations.ndim > 1:
-        own_bounds = (getattr(env.observation_space, name, np.inf) for name in ("low", "high"))
         usual_bounds = np.quantile(observations, [0.005, 0.995], axis=0)
         usual_bounds += np.where(np.ptp(usual_bounds, axis=0) > 0, 0, [[-0.5], [0.5]])  # around what never changes
-        for name, own, usual in zip(("low", "high"), own_bounds, usual_bounds):
-            found[name] = np.where(np.isfinite(own) & (abs(own) < 1e9), own, usual)
+        for name, usual in zip(("low", "high"), usual_bounds):
+            own = getattr(env.observation_space, name, np.inf)
+            found[name] = np.where(abs(own) < 1e9, own, usual)
     return found
 
 
