@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import report
 import terminal
+from benchmarks import ROOT
 from benchmarks.coverage import coverage
 from envs_text import find_environment
 from episodes import act, play, read_rollouts, write_rollouts
-from files import UserError, read_results
+from files import need, read_results
 from watch import load_agent
 
 SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
@@ -55,8 +55,8 @@ def compare(rows):
         if n and best is not None and (env, "online") in rows:
             baseline = rows[env, "online"]
             same = np.isin(baseline["seeds"], row["seeds"])
-            if same.sum() < len(row["seeds"]):
-                raise UserError(f"{env}, {name}: its seeds are not those of `online`; run `online` with them, too")
+            problem = f"{env}, {name}: its seeds are not those of `online`; run `online` with them, too"
+            need(same.sum() == len(row["seeds"]), problem)
             its, theirs = best - row["returns"][:, n:], best - baseline["returns"][same, :-n]
             of_teacher = pupils.setdefault((env, row["model"], row["folder"]), {})
             of_teacher[row["method"]] = ratio(its.sum(1), theirs.sum(1))
@@ -111,8 +111,7 @@ def main():
         return
     results = [run for place in options.places for run in read_results(place)]
     teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
-    if not teachers:
-        raise UserError("there are no pupils of a teacher whose recording is there, beside `online`")
+    need(teachers, "there are no pupils of a teacher whose recording is there, beside `online`")
     print("\n".join(table(teachers)))
     if options.figure:
         report.save(teachers, options.figure, draw)
