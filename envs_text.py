@@ -259,73 +259,73 @@ def find_environment(name, reasoning=False):
 def parse_action(reply, actions):
     """The number of the action that `reply` names, or None if it names none or leaves it open.
 
-    Thoughts before an answer do not count. Where there are marks, such as `Action: 2`, `Answer: 2`, {"action": 2},
-    \\boxed{2} or <answer>2</answer>, what follows the last of them does; else a number that stands alone at the
-    beginning; else a reply that is no more than an action, such as "Move left." A mention, a negation or a second
-    thought names none."""
-    # The answer: without thoughts before it, and without what stands after its end.
-    answer = re.sub(UNENDED_THOUGHT, "", re.split(THOUGHT_ENDS, reply.lower())[-1])
-    answer = re.sub(LEFT_OVER, "", re.split(ENDED, answer.strip())[0]).strip()
-    text, letters = in_letters(answer, [word.lower() for word in actions])
+    Thoughts before an answer do not count, nor does what a model plays on after it. The action stands behind the last
+    mark, such as `Action: 2`, `The answer is 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>; without one, it is a
+    number at the beginning or all of the reply, such as "Move left." Its line ends there, or a reason follows. A
+    mention, a negation, a second thought, or an answer that is cut off names none."""
+    answer = re.split(THOUGHT_ENDS, reply.lower())[-1].strip()
+    answer = re.sub(LEFT_OVER, "", re.split(ANSWER_ENDS, answer)[0]).strip()
 
-    # What the last mark introduces, unless the clause before it takes that back.
-    *before, said = re.split(f"{MARK}|{STATED}", text)
-    led_in = re.split(CLAUSE_ENDS, before[-1])[-1] if before else ""
+    *before, said = re.split(MARK, in_symbols(answer, [word.lower() for word in actions]))
+    led_in = re.split(CLAUSE_ENDS, before[-1])[-1] if before else ""  # such as "avoid" before "action: 2"
     if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in):
         return None
 
-    # The action that stands behind the mark, at the beginning as a number, or alone; then its line ends, or a reason
-    # follows, but neither another action nor a second thought.
-    for action, (number, word, last_word) in enumerate(letters):
-        named = f"{FILLERS}[{number}{word}](?:{BETWEEN}{FILLERS}[{number}{word}{last_word}])*"
-        place = named + END if before else rf"(?!{LIST})(?={NUMBER}){named}{END}|{named}[^\w?]*\Z"
-        if found := re.match(rf"\W*(?:{place})", said):
-            rest = said[found.end() :]
-            return None if re.match(ANOTHER, rest) or re.search(SECOND_THOUGHT, rest) else action
-    return None
+    if before:
+        found = re.match(NAMED + END, said)
+    else:
+        found = re.match(FIRST + NAMED + END, said) or re.match(NAMED + ALONE, said)
+    rest = said[found.end() :] if found else ""
+    if not found or re.match(ANOTHER, rest) or re.search(SECOND_THOUGHT, rest):
+        return None
+    return int(found[1])
 
 
-def in_letters(text, words):
-    """`text` with a letter in place of each number, word or last word of an action, and without quotes, stars and the
-    like: "**2** (right)" becomes "N (W)". And of each action these three letters, so that no pattern spells words."""
-    last_words = [word.split()[-1] if not re.search(NEGATION, word) else word for word in words]
-    letters = {form: chr(0x22000 + i) for i, form in enumerate(last_words)}
-    letters |= {form: chr(0x21000 + i) for i, form in enumerate(words)}
-    letters |= {str(i): chr(0x20000 + i) for i in range(len(words))}
-    spelt = {form.replace("-", gap): letter for form, letter in letters.items() for gap in ("", *" -‐‑–")}
-    forms = "|".join(map(re.escape, sorted(spelt, key=len, reverse=True)))
-    forms = rf"(?<![^\W_])(?<![.+-])(?:{forms})(?![^\W_]|\.\d)"  # whole ones, and no part of 1.5
-    text = re.sub(forms, lambda form: spelt[form[0]], re.sub(NAME, "", text))
-    text = re.sub(DRESS, " ", re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text))
-    return text, [(letters[str(i)], letters[words[i]], letters[last_words[i]]) for i in range(len(words))]
+def in_symbols(text, words):
+    """`text`, in small letters, with symbols in capitals for what names an action: N2 for the number of action 2, W2
+    for its word, L2 for the last word of that. "**2** (right)" becomes "N2 (W2L2)", but for spaces: "right" is both."""
+    last_words = [word if re.search(NEGATION, word) else word.split()[-1] for word in words]  # all of "no torque"
+    symbols = {str(i): f"N{i}" for i in range(len(words))}
+    for kind, forms in ("W", words), ("L", last_words):
+        for i, form in enumerate(forms):
+            symbols[form] = symbols.get(form, "") + f"{kind}{i}"  # "clockwise" ends two of Pendulum's: L0L1
+    symbols |= {form.replace("-", gap): symbol for form, symbol in symbols.items() for gap in ("", *" -‐‑–")}
+    longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
+    whole = rf"(?<![^\W_])(?<![.+-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
+    text = re.sub(whole, lambda match: symbols[match[0]], text)
+    text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text)
+    return re.sub(DRESS, " ", text)
 
 
-# The patterns of `parse_action`. What is no answer:
+# The patterns, in the order of their use. What is no answer, and what dresses a word:
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
-UNENDED_THOUGHT = rf"(?:<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>)[\s\S]*"
+THOUGHT_BEGINS = rf"<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>"  # one without an end
 PLAYS_ON = r"\n(?:human|user|observation|next (?:turn|step|move)):"
-ENDED = rf"<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
+ANSWER_ENDS = rf"{THOUGHT_BEGINS}|<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
 LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
-# The patterns of `in_letters`: what dresses a word; a number of an action; any letter that stands for one.
 DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
-NUMBER, NAME = "[\U00020000-\U00020fff]", "[\U00020000-\U00022fff]"
-# What stands around an action: words that say no more; the end of its line, or a reason; and what leaves it open.
+# A mark; what is STATED is one only where an action follows, as none does in "The action is safe."
+SYMBOL = r"[NWL][NWL\d]*"
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
 FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
-BETWEEN = r"[\s=:().,;–—-]+"  # its number and its word
-END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(]|-(?!\w)|because\b|since\b))"
-LIST = rf"{NUMBER}[\s\S]*\n[^\w\n]*{NUMBER}"  # of lines, each with its number
-ANOTHER = rf"(?:\([^)\n]*\))?\W*(?:or\b|{FILLERS}(?:{NAME}|\d+)\b(?! \w))"  # no "left is a hole"
-# A mark before an action; and what is one only where an action follows, as none does in "The action is safe."
-MARK = r"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]"
 NOUN = r"(?:action|answer|choice|decision|move)(?: number)?\s*"
-PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|{NAME})"  # unlike "the worst"
-STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{NAME}|\d))"
-REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = r"if|alternative|other|previous|last|backup|first thought|second|following|after that|later"
-NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"  # before a mark, in its clause
+PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|{SYMBOL})"  # unlike "the worst"; "right" is a symbol
+STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
+MARK = rf"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
+# What takes a mark back if it stands before it in the same clause:
 CLAUSE_ENDS = r"[.!?;\n]|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
+REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
+UNDECIDED = "if|alternative|other|previous|last|backup|first thought|second|following|after that|later"
+NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"
+# An action: a number or a word, then perhaps more symbols of the same action; and where it may stand:
+MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
+NAMED = rf"\W*{FILLERS}[NW](\d+){MORE}(?:[\s=:().,;–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
+FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*N)"  # a number, but none where another line begins with one: a list
+ALONE = r"[^\w?]*\Z"
+END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(]|-(?!\w)|because\b|since\b))"  # of its line, or a reason
+# What leaves it open: another action, but not "left is a hole"; a second thought.
+ANOTHER = rf"(?:\([^)\n]*\))?\W*(?:or\b|{FILLERS}(?:{SYMBOL}|\d+)\b(?! \w))"
 WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that|let me reconsider"
 REGRET = rf"actually|i mean|correction|oops|sorry|apologies|i apologi[sz]e|{WRONG}|on (?:second thought|reflection)"
 SECOND_THOUGHT = rf"\b(?:(?:wait|no)[,!:—–-]|(?:{REGRET})\b)"
