@@ -272,11 +272,10 @@ def parse_action(reply, actions):
         return None
 
     if before:
-        found = re.match(NAMED + END, said)
+        found = re.match(NAMED + END + NO_OTHER, said)
     else:
-        found = re.match(FIRST + NAMED + END, said) or re.match(NAMED + ALONE, said)
-    rest = said[found.end() :] if found else ""
-    if not found or re.match(ANOTHER, rest) or re.search(SECOND_THOUGHT, rest):
+        found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(NAMED + ALONE, said)
+    if not found or re.search(SECOND_THOUGHT, said[found.end() :]):
         return None
     return int(found[1])
 
@@ -291,7 +290,7 @@ def in_symbols(text, words):
             symbols[form] = symbols.get(form, "") + f"{kind}{i}"  # "clockwise" ends two of Pendulum's: L0L1
     symbols |= {form.replace("-", gap): symbol for form, symbol in symbols.items() for gap in ("", *" -‐‑–")}
     longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
-    whole = rf"(?<![^\W_])(?<![.+-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
+    whole = rf"(?<![^\W_])(?<![.+−≠-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
     text = re.sub(whole, lambda match: symbols[match[0]], text)
     text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text)
     return re.sub(DRESS, " ", text)
@@ -307,25 +306,29 @@ LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
 DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
 # A mark; what is STATED is one only where an action follows, as none does in "The action is safe."
 SYMBOL = r"[NWL][NWL\d]*"
-VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|going|moving|pushing|accelerating"
-FILLERS = rf"(?:(?:i|i['’]ll|will|would|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
-NOUN = r"(?:action|answer|choice|decision|move)(?: number)?\s*"
-PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|{SYMBOL})"  # unlike "the worst"; "right" is a symbol
+VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|walk|head|going|moving|pushing|accelerating"
+WISH = "i|i['’]ll|i['’]d|(?:you )?should|let['’]s|will|would"
+FILLERS = rf"(?:(?:{WISH}|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
+NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to take)?\s*"
+PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
 STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
 MARK = rf"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
 # What takes a mark back if it stands before it in the same clause:
 CLAUSE_ENDS = r"[.!?;\n]|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
 REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = "if|alternative|other|previous|last|backup|first thought|second|following|after that|later"
+UNDECIDED = "if|alternative|other|previous|last(?! line)|backup|first thought|second|following|after that|later"
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"
-# An action: a number or a word, then perhaps more symbols of the same action; and where it may stand:
+# An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
-NAMED = rf"\W*{FILLERS}[NW](\d+){MORE}(?:[\s=:().,;–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
-FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*N)"  # a number, but none where another line begins with one: a list
+NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
+FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
 ALONE = r"[^\w?]*\Z"
-END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(]|-(?!\w)|because\b|since\b))"  # of its line, or a reason
-# What leaves it open: another action, but not "left is a hole"; a second thought.
-ANOTHER = rf"(?:\([^)\n]*\))?\W*(?:or\b|{FILLERS}(?:{SYMBOL}|\d+)\b(?! \w))"
-WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that|let me reconsider"
-REGRET = rf"actually|i mean|correction|oops|sorry|apologies|i apologi[sz]e|{WRONG}|on (?:second thought|reflection)"
-SECOND_THOUGHT = rf"\b(?:(?:wait|no)[,!:—–-]|(?:{REGRET})\b)"
+END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|because\b|since\b))"  # of its line, or a reason
+# What leaves it open: another action, in a row or after a verb, but not as in "left is a hole"; a second thought.
+IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"
+URGED = rf"(?:{VERBS})\W+{FILLERS}(?!\w*[NWL]\1(?!\d))[NWL]"
+NO_OTHER = rf"(?!(?:\([^)\n]*\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
+WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"
+DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
+REGRET = rf"{DOUBT}|i mean|correction(?=[:,])|oops|sorry|apologies|i apologi[sz]e|{WRONG}"
+SECOND_THOUGHT = rf"\b(?:(?:wait|no)(?:[,!:—–]|-(?!\w))|(?:{REGRET})\b)"

@@ -359,6 +359,11 @@ def test_every_action_round_trips_through_a_reply(name):
     ("# 2", 2), ("> 2", 2), ("- 2", 2), ("Action: ➡️ right", 2), ("“2”", 2), ("{2}", 2), ("| Action | 2 |", 2),
     (r"$\boxed{\text{Action: } 2}$", 2), ("__Action:__ _2_", 2), ("move_right()", 2), ("Action: '2', 'right'", 2),
     ("2<｜end▁of▁sentence｜>", 2), ("2</s><s>[INST] You are at row 1. [/INST] 1", 2), ("1. 2 is a hole.", 1),
+    ("I should go right.", 2), ("I'd go right", 2), ("You should move right.", 2), ("Let's go right!", 2), ("2。", 2),
+    ("Output: 2", 2), ("Response: right", 2), ("The best move to take is 2.", 2), ("2 → right", 2), ("2，右", 2),
+    ("Walk right", 2), ("Here is the last line: `Action: 2`", 2), ("2 - a correction to the right", 2),
+    ("2 - it is a no-brainer.", 2), ("Action: 2 (down is a hole)", 2), ("Action: 2. Moving right is safe.", 2),
+    ("The recommended action is 2.", 2), ("Action: right - 2", 2), ("2 (right) - 1 is a hole", 2),
     ("I'll go right", 2), ("Action: 2 since left is a hole", 2), ("Best action: 2\nThe correct action is 1", 1),
     ("Left is not safe, thus action: 2", 2), ("<start>2", None), ("2<eos>1", 2),
 ])  # fmt: skip
@@ -394,6 +399,11 @@ def test_what_a_model_means(reply, action):
     "Action: 2\nThe goal is there. Wait, no: 1", "2 because it is nearer. Actually, 1.",
     "Action: 1 (right, toward the goal)", "2 - wait, that's a hole, so 1.", "Action: right -> down -> down",
     "Action: 2\n2\n1", "Action: 2 (if I slip) or 0 (if not)", "Action: 2, 7", "+1", "Action: 2; 1; 1", "\U00020000",
+    "(0, 0)", "0,0", "(2, 2). The goal is at (3, 3), so I go down.", "Move to (1, 1).", "Action: go to (2, 2)", "0:0",
+    "1, 2 or 3", "Action: left, down or right", "1, 2 and 3 are all safe.", "2, 1 and 1 again", "0 left, 1 down",
+    "0,5 m nach rechts", "−1", "Action: −1", "0 -> 1 is safe.", "Action: ≠2", "1. Move right to avoid the hole.",
+    "1. The goal is far.\n5. The hole is near.\n\nSo move right.", "Action: 1 (go right along the row)",
+    "0: go down first", "Action: right, 7", "Action: left, down and right",
     "2. Sorry, 1.", "Action: 2 (Oops: 1)", "One cannot take action: 2", "The other action: 2", "Of action: 2, 1",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
@@ -401,7 +411,7 @@ def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
 
 
 @pytest.mark.parametrize(("sentence", "words", "action"), [
-    ("I will {} to the right.", "go, move, choose, pick, select, take, push, turn, step, accelerate, apply", 2),
+    ("I will {} to the right.", "go, move, choose, pick, select, take, push, turn, step, accelerate, apply, head", 2),
     ("{} right!", "going, moving, pushing, accelerating", 2),
     ("I pick the {} right", "action, option, cart, car, paddle", 2),
     ("The {} answer is 2", "best, safest, correct, right, optimal, final", 2), ("2\nThe {} move is down.", "next", 2),
