@@ -261,8 +261,8 @@ def parse_action(reply, actions):
 
     Thoughts before an answer do not count, nor does what a model plays on after it. The action stands behind the last
     mark, such as `Action: 2`, `The answer is 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>; without one, it is a
-    number at the beginning or all of the reply, such as "Move left." Its line ends there, or a reason follows. A
-    mention, a negation, a second thought, or an answer that is cut off names none."""
+    number at the beginning or in the last line, or all of the reply, such as "Move left." There the line ends, or a
+    reason follows. A mention, a negation, a second thought, or an answer that is cut off names none."""
     answer = re.split(THOUGHT_ENDS, reply.lower())[-1].strip()
     answer = re.sub(LEFT_OVER, "", re.split(ANSWER_ENDS, answer)[0]).strip()
 
@@ -274,7 +274,7 @@ def parse_action(reply, actions):
     if before:
         found = re.match(NAMED + END + NO_OTHER, said)
     else:
-        found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(NAMED + ALONE, said)
+        found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
     if not found or re.search(SECOND_THOUGHT, said[found.end() :]):
         return None
     return int(found[1])
@@ -322,8 +322,10 @@ NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
 FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
-ALONE = r"[^\w?]*\Z"
-END = r"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|because\b|since\b))"  # of its line, or a reason
+LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W*N\d+(?![.)])))?"  # if there is one
+WHY = "because|since|as"
+END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
+ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
 # What leaves it open: another action, in a row or after a verb, but not as in "left is a hole"; a second thought.
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"
 URGED = rf"(?:{VERBS})\W+{FILLERS}(?!\w*[NWL]\1(?!\d))[NWL]"
