@@ -31,10 +31,10 @@ class Environment(NamedTuple):
     evaluations: int  # the paper's budget
     random_return: float  # the mean return of a random policy, measured, by which trust is judged
     random_std: float  # the standard deviation of its returns, measured
-    best_return: float | None  # the best attainable mean return, by which regret is; None: unknown
+    best_return: float | None  # the best attainable mean return, from which regret is measured; None: unknown
     reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
-    low: tuple[float, ...] | None = None  # of a vector observation: the usual range of each number,
-    high: tuple[float, ...] | None = None  # which a network sees as -1..1; None for a table
+    low: tuple[float, ...] | None = None  # the usual least of each number of a vector observation; None for a table
+    high: tuple[float, ...] | None = None  # their usual most; low..high is -1..1 for a network
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; the project's own stand in rules/NAME.txt
 
@@ -215,14 +215,14 @@ def own_environments(module):
     wrong = f"{module!r} is no module with ENVIRONMENTS"
     named = all(map(str.isidentifier, module.split("."))) and not module.endswith(".py")
     need(named, f"{wrong}: give the name of one, such as my_games")
-    sys.path.insert(0, here := os.getcwd())
+    sys.path.insert(0, here := os.getcwd())  # first for this import
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError, SystemExit) as error:
         raise UserError(f"{wrong}: {str(error) or 'it ends Python'}") from None
     finally:
         sys.path.remove(here)
-        sys.path.append(here)  # for what it imports later
+        sys.path.append(here)  # last for what it imports later
     need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {found}")
     return found.ENVIRONMENTS
 
