@@ -267,8 +267,9 @@ def parse_action(reply, actions):
     answer = re.sub(LEFT_OVER, "", re.split(ANSWER_ENDS, answer)[0]).strip()
 
     *before, said = re.split(MARK, in_symbols(answer, [word.lower() for word in actions]))
-    led_in = re.split(CLAUSE_ENDS, before[-1])[-1] if before else ""  # such as "avoid" before "action: 2"
-    if answer.endswith(CUT_OFF) or re.search(NEGATION, led_in):
+    sentence = re.split(SENTENCE_ENDS, before[-1])[-1] if before else ""  # before the mark: "I avoid"
+    clause = re.split(CLAUSE_ENDS, sentence)[-1]
+    if answer.endswith(CUT_OFF) or re.search(CONDITION, sentence) or re.search(NEGATION, clause):
         return None
 
     if before:
@@ -292,7 +293,7 @@ def in_symbols(text, words):
     longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
     whole = rf"(?<![^\W_])(?<![.+−≠-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
     text = re.sub(whole, lambda match: symbols[match[0]], text)
-    text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text)
+    text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text.replace('",', ";"))  # JSON's commas end a clause
     return re.sub(DRESS, " ", text)
 
 
@@ -300,7 +301,8 @@ def in_symbols(text, words):
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
 THOUGHT_BEGINS = rf"<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>"  # one without an end
-PLAYS_ON = r"\n(?:human|user|observation|next (?:turn|step|move)):"
+NEXT = "(?:next|new) (?:turn|step|move|state|position)"
+PLAYS_ON = rf"\n[#*\s]*(?:human|user|observation|question|input|instruction|{NEXT})\W*[:\n]"
 ANSWER_ENDS = rf"{THOUGHT_BEGINS}|<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
 LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
 DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
@@ -313,11 +315,13 @@ NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to ta
 PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
 STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
 MARK = rf"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
-# What takes a mark back if it stands before it in the same clause:
-CLAUSE_ENDS = r"[.!?;\n]|\b(?:so|thus|hence|therefore)\b|,(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
+# What takes a mark back if it stands before it, in the same sentence or clause:
+SENTENCE_ENDS = r"[.!?;\n]|\b(?:but|so|thus|hence|therefore)\b"
+CONDITION = r"\b(?:if|when|else|otherwise)\b"
+CLAUSE_ENDS = r",(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
 REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = "if|alternative|other|previous|last(?! line)|backup|first thought|second|following|after that|later"
-NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b"
+UNDECIDED = "alternative|other|previous|last(?! line)|backup|first thought|second|following|after that|later|example"
+NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
 # An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
@@ -328,7 +332,8 @@ END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
 # What leaves it open: another action, in a row or after a verb, but not as in "left is a hole"; a second thought.
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"
-URGED = rf"(?:{VERBS})\W+{FILLERS}(?!\w*[NWL]\1(?!\d))[NWL]"
+UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action
+URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"
 NO_OTHER = rf"(?!(?:\([^)\n]*\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
 WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"
 DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
