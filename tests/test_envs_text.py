@@ -430,7 +430,7 @@ def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     ("I pick the {} right", "action, option, cart, car, paddle", 2),
     ("The {} answer is 2", "best, safest, correct, right, optimal, final", 2), ("2\nThe {} move is down.", "next", 2),
     ("A {} action: 2", "wrong, bad, unsafe, worst, dangerous, risky, backup, previous, second, following, last", None),
-    ("I {} action: 2", "avoid, never take, cannot take, go left instead of, go left rather than take, later take", None),
+    ("I {} action: 2", "avoid, never take, cannot, go left instead of, go left rather than take, later take", None),
     ("2\n## {}: row 0\nAction: 1", "Human, User, Observation, Question, Input, Instruction, New state", 2),
     ("I go left, and {} action: 2", "after that", None), ("1 (right {} the goal)", "to, toward, towards, along", None),
     ("That is no hole, {} action: 2", "the, my", 2),
