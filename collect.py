@@ -1,7 +1,6 @@
 """A language model plays: observation -> sentence -> reply -> action; episodes side by side, each kept as it ends."""
 
 import json
-import os
 import sys
 import threading
 import time
@@ -84,44 +83,27 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
 
     Each is written as it ends: whatever stops the work, the file is whole, and a new Player goes on from it. Returns
     the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise."""
-    asking, environment, client = player.asking, player.environment, player.client
-    made_with = {"env": env_name, "model": asking.model, "rules": environment.rules, "votes": asking.votes}
-    made_with |= {"temperature": asking.temperature, "extra": asking.extra}
+    client, told = player.client, {""}  # told: the problems that the log has
 
-    def read():
-        """(header, {seed: episode}) of the file, which another process may have added to."""
-        if not path.exists():
-            return {**made_with, "recorded": str(date.today())}, {}
-        header, episodes = read_rollouts(path, env_name, environment.make())
-        unlike = [name for name in made_with if header.get(name) != made_with[name]]
-        need(not unlike, f"{path} holds episodes made with another {', '.join(unlike)}; give --rollouts another file")
-        found = {episode.seed: episode for episode in episodes}
-        need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
-        need(len(found) == len(episodes), f"{path} holds two episodes of one seed; give --rollouts another file")
-        costs = [header.get(cost, 0) for cost in COSTS]
-        need(are_numbers(costs, len(COSTS)), f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
-        return header, found
-
-    def spent():
+    def spent():  # its seconds count from anywhere: only a difference is a cost
         return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": time.perf_counter()}
 
-    header, kept = read()
-    missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]
+    header, kept = read_kept(player, env_name, path)
+    missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]  # n are enough, of any seeds
     if missing:
         check_writable(path)
-    workers, ended, saved, told = futures.ThreadPoolExecutor(asking.concurrency), [], spent(), {""}
-    playing = [workers.submit(player.episode, seed) for seed in missing]
+    workers, booked = futures.ThreadPoolExecutor(player.asking.concurrency), spent()
+    playing, ended = [workers.submit(player.episode, seed) for seed in missing], []
     try:
         while playing:
             progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended) or client.problem not in told)
             told.add(client.problem)
             ended, playing = futures.wait(playing, timeout=0.2, return_when=futures.FIRST_COMPLETED)
-            episodes = [future.result() for future in ended if not future.exception()]
-            if episodes:
-                header, found = read()
+            if episodes := [future.result() for future in ended if not future.exception()]:
+                header, found = read_kept(player, env_name, path)  # another process may have added to it
                 kept = {**kept, **{episode.seed: episode for episode in episodes}, **found}
-                before, saved = saved, spent()  # the file's costs grow by what was spent since its last writing
-                header |= {name: round(header.get(name, 0) + saved[name] - before.get(name, 0), 2) for name in saved}
+                before, booked = booked, spent()  # the file's costs grow by what was spent since its last writing
+                header |= {cost: round(header.get(cost, 0) + booked[cost] - before.get(cost, 0), 2) for cost in booked}
                 header["request"] = dict(client.body)  # which another thread may change meanwhile
                 write_rollouts(path, header, [kept[seed] for seed in sorted(kept)])
             for future in ended:
@@ -131,6 +113,24 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
             player.voters.shutdown(wait=False, cancel_futures=True)
         workers.shutdown(wait=False, cancel_futures=True)
     return header, [kept[seed] for seed in sorted(kept)]
+
+
+def read_kept(player, env_name, path):
+    """(header, {seed: episode}) of the file that the player goes on with, or of a new one. UserError if it cannot."""
+    asking, rules = player.asking, player.environment.rules
+    made_with = {"env": env_name, "model": asking.model, "rules": rules, "votes": asking.votes}
+    made_with |= {"temperature": asking.temperature, "extra": asking.extra}
+    if not path.exists():
+        return {**made_with, "recorded": str(date.today())}, {}
+    header, episodes = read_rollouts(path, env_name, player.environment.make())
+    unlike = [name for name in made_with if header.get(name) != made_with[name]]
+    need(not unlike, f"{path} holds episodes made with another {', '.join(unlike)}; give --rollouts another file")
+    found = {episode.seed: episode for episode in episodes}
+    need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
+    need(len(found) == len(episodes), f"{path} holds two episodes of one seed; give --rollouts another file")
+    costs = [header.get(cost, 0) for cost in COSTS]
+    need(are_numbers(costs, len(COSTS)), f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
+    return header, found
 
 
 def news(player):
@@ -162,7 +162,7 @@ def recorded(environment, env_name, path, settings, asking):
         header, episodes = collect_and_tell(Player(ChatClient(asking), environment), env_name, path, n)
     need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
-    where = str(path).removeprefix(f"{Path.cwd()}{os.sep}")
+    where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     print(terminal.printable(f"{len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
     for doubt in doubts(environment, episodes, settings.steps_per_evaluation):
         print(terminal.printable(f"warning: {doubt}"), file=sys.stderr)
