@@ -27,7 +27,7 @@ class Player:
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
-        self.answers, self.lock = {}, threading.Lock()
+        self.answers, self.lock = {}, threading.Lock()  # {prompt: the Future of its answer}
         self.voters = futures.ThreadPoolExecutor(self.asking.concurrency * self.asking.votes)
         self.replies, self.invalid_replies, self.last_invalid = 0, 0, ""
 
@@ -36,8 +36,8 @@ class Player:
         env, rng, replies = self.environment.make(), np.random.default_rng([seed, 1]), []
 
         def act(observation):
-            action, votes = self.choose(self.environment.describe(observation))
-            replies.append(votes if self.asking.votes > 1 else votes[0])
+            action, said = self.choose(self.environment.describe(observation))
+            replies.append(said if self.asking.votes > 1 else said[0])
             return rng.integers(env.action_space.n) if action is None else action
 
         return play(env, act, seed)._replace(replies=replies)
@@ -48,25 +48,25 @@ class Player:
         need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
         messages = [{"role": "user", "content": f"{rules}\n\n{sentence}"}]  # not all models know a system role
         for _ in range(2):
-            asked = [self.answer(messages) for _ in range(self.asking.votes)]
-            answers = [each.result() for each in asked]
-            replies = [reply for _, reply in answers]
-            if named := [action for action, _ in answers if action is not None]:
+            answers = [self.submit(messages) for _ in range(self.asking.votes)]  # all at once
+            votes = [answer.result() for answer in answers]
+            replies = [reply for _, reply in votes]
+            if named := [action for action, _ in votes if action is not None]:
                 return max(named, key=named.count), replies
             said, again = replies[-1] or "(nothing)", f"That names no action. {rules.splitlines()[-1]}"
             messages += [{"role": "assistant", "content": said}, {"role": "user", "content": again}]
         return None, replies
 
-    def answer(self, messages):
-        """The Future of a `request`: of an equal one if the model would repeat its answer, unless that has failed."""
+    def submit(self, messages):
+        """The Future of `vote`: of an equal prompt's if the model would repeat its answer, unless that has failed."""
         prompt = json.dumps(messages)
         with self.lock:
             answer = self.answers.get(prompt) if self.client.repeatable else None
             if answer is None or (answer.done() and answer.exception()):
-                answer = self.answers[prompt] = self.voters.submit(self.request, messages)
+                answer = self.answers[prompt] = self.voters.submit(self.vote, messages)
         return answer
 
-    def request(self, messages):
+    def vote(self, messages):
         """(action, reply) of the model, the action None if the reply names none."""
         reply = self.client.ask(messages)
         action = parse_action(reply, self.environment.actions)
