@@ -152,14 +152,14 @@ def recorded(environment, env_name, path, settings, asking):
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
     rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few."""
     n = settings.llm_episodes
-    if not asking.model and not asking.base_url:
+    if asking.model or asking.base_url:
+        path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
+        header, episodes = collect_and_tell(Player(ChatClient(asking), environment), env_name, path, n)
+    else:
         path = path or Path(__file__).parent / "rollouts" / file_name(f"{env_name}.jsonl")
         ways = "--rollouts another, --base-url and --model to make one, or --method online, which needs none"
         need(path.is_file(), f"there is no file {path}; give {ways}")
         header, episodes = read_rollouts(path, env_name, environment.make())
-    else:
-        path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")
-        header, episodes = collect_and_tell(Player(ChatClient(asking), environment), env_name, path, n)
     need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -172,8 +172,8 @@ def recorded(environment, env_name, path, settings, asking):
 def collect_and_tell(player, env_name, path, n):
     """`collect`, which tells a person how it goes, what it has cost, and after a failure how to go on."""
     client, asking = player.client, player.asking
-    alike = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
-    need(asking.votes == 1 or not client.repeatable, alike)
+    problem = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
+    need(asking.votes == 1 or not client.repeatable, problem)
     if not asking.model:
         raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
     try:
@@ -195,9 +195,9 @@ def doubts(environment, episodes, steps):
     if longest > steps:
         fair = f"give --steps-per-evaluation {longest}, to be fair to `online`"
         yield f"an episode of {longest} steps counts as one evaluation; {fair}"
-    cut_off = [each for each in episodes if not each.terminated and len(each.actions) < limit]
-    if cut_off:
-        yield f"{len(cut_off)} episodes were cut off before step {limit}, the limit; they count with what they earned"
+    halted = [each for each in episodes if not each.terminated and len(each.actions) < limit]
+    if halted:
+        yield f"{len(halted)} episodes were cut off before step {limit}, the limit; they count with what they earned"
     replies = [[reply] if isinstance(reply, str) else reply for each in episodes for reply in each.replies or ()]
     unclear = [votes for votes in replies if all(parse_action(vote, environment.actions) is None for vote in votes)]
     if len(unclear) > len(replies) / 2:  # so most actions were random ones
