@@ -114,21 +114,21 @@ def recorded_environment(path):
 
 
 def read_rollouts(path, env_name, env):
-    """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name.
-
-    Raises UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
+    """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name. Raises
+    UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
     need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
-    lines, header, episodes, number = Path(path).read_bytes().rstrip().splitlines(), {}, [], 0
-    wanted, checked = f"{FORMAT} of {env_name}", any(b'"crc32"' in line for line in lines)
+    lines = Path(path).read_bytes().rstrip().splitlines()
+    has_checksums = any(b'"crc32"' in line for line in lines)  # one that was written elsewhere may have none at all
+    number, header, episodes = 0, {}, []
     try:
         for number, line in enumerate(lines, 1):
             record = parse_json(line)
-            if checked:
+            if has_checksums:
                 need(record.pop("crc32", None) == checksum(record), "damaged: its fields do not agree with its crc32")
             if number == 1:
-                header, what = record, f"{record.get('format')} of {record.get('env')}"
-                need(what == wanted, f"{what}, not {wanted}; give another file")
-                need(isinstance(record.get("model"), str | None), "its model is no text")
+                header, found = record, f"{record.get('format')} of {record.get('env')}"
+                need(found == f"{FORMAT} of {env_name}", f"{found}, not {FORMAT} of {env_name}; give another file")
+                need(isinstance(header.get("model"), str | None), "its model is no text")
             else:
                 need(len(episodes) != header.get("episodes"), "one episode more than the header tells of")
                 episodes.append(episode_of(record, env))
@@ -140,26 +140,26 @@ def read_rollouts(path, env_name, env):
 
 
 def episode_of(record, env):
-    """The Episode in a JSON object, cut at the step limit that the gymnasium.Env `env` sets for all.
-
-    Raises UserError, saying what is wrong, if it holds none."""
+    """The Episode in a JSON object, cut at the step limit that the gymnasium.Env `env` sets for all. Raises
+    UserError, saying what is wrong, if it holds none."""
     seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
     T = len(actions) if isinstance(actions, list) else 0
     need(T and are_numbers(actions, T, (int,), 0, n_actions - 1), f"actions: not numbers from 0..{n_actions - 1}")
     need(are_numbers(rewards, T), f"rewards: not {T} finite numbers")
+    wrong = f"observations: not {T + 1}"
     if isinstance(space, gym.spaces.Discrete):
-        wanted, fit = f"numbers from 0..{space.n - 1}", are_numbers(observations, T + 1, (int,), 0, space.n - 1)
+        need(are_numbers(observations, T + 1, (int,), 0, space.n - 1), f"{wrong} numbers from 0..{space.n - 1}")
     else:
         n, whole = space.shape[0], np.issubdtype(space.dtype, np.integer)
         limits = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
-        wanted, fit = f"lists of {n} finite numbers ({space.dtype})", isinstance(observations, list)
-        fit = fit and len(observations) == T + 1 and all(are_numbers(row, n, *limits) for row in observations)
-    need(fit, f"observations: not {T + 1} {wanted}")
+        rows = observations if isinstance(observations, list) else []
+        fit = len(rows) == T + 1 and all(are_numbers(row, n, *limits) for row in rows)
+        need(fit, f"{wrong} lists of {n} finite numbers ({space.dtype})")
     need(type(terminated) is type(truncated) is bool, "terminated, truncated: not true or false")
     need(terminated or truncated, "neither terminated nor truncated: an episode that was cut off is truncated")
     votes = [reply if isinstance(reply, list) else [reply] for reply in replies] if isinstance(replies, list) else []
-    texts = [set(map(type, each)) for each in votes] == [{str}] * T
+    texts = len(votes) == T and all(set(map(type, each)) == {str} for each in votes)
     need(replies is None or texts, f"replies: not {T} texts")
     need(seed is None or (type(seed) is int and seed >= 0), "seed: not a whole number from 0 on")
     if len(actions) > limit:
