@@ -22,27 +22,28 @@ DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 def group(results, methods, first=None):
     """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each,
-    `llm_mean` the LLM's mean, or None. Its name is the method, then the model and the folder unless its environment's
-    usual ones: the folder of `online`, or else the first, and the one model there. first: how many evaluations of each
-    count; None: all."""
+    `llm_mean` the LLM's mean, or None. Its name is the method, then the model and the folder unless they are usual.
+    first: how many evaluations of each count; None: all."""
+    # Usual in an environment is the folder of `online`, or else the first; and the model there if it is the only one.
     usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
     usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
     models = {env: {r["model"] for r in results if (r["env"], r["folder"]) == (env, usual[env])} for env in usual}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
-    found, rows, lengths = {}, {}, {}
+    runs_of, rows, lengths = {}, {}, {}
     for run in chosen:
         env, name, model, folder = (run[field] for field in ("env", "method", "model", "folder"))
         name += f", {model}" if model and models[env] - {None} != {model} else ""
         name += f", {folder}" if folder != usual[env] else ""
-        found.setdefault((env, name), []).append(run)
-    for (env, name), runs in found.items():
+        runs_of.setdefault((env, name), []).append(run)
+    for (env, name), runs in runs_of.items():
         for (s, then), (t, now) in pairwise((run["seed"], run["config"]) for run in runs):
-            unlike = ", ".join(key for key in {**then, **now} if then.get(key) != now.get(key))
+            unlike = ", ".join(key for key in then | now if then.get(key) != now.get(key))
             what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
             need(s != t and not unlike, f"{what}; give each run once, and unlike runs in folders of unlike names")
         returns = np.array([run["returns"][:first] for run in runs], float)
-        if (n := returns.shape[1]) != lengths.setdefault(env, n):
+        n = returns.shape[1]
+        if n != lengths.setdefault(env, n):  # that of the environment's first row
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
             least = min(len(run["returns"]) for run in chosen if run["env"] == env)
             raise UserError(f"{what}; give --first {least}, or the folders of comparable runs alone")
@@ -152,7 +153,6 @@ def save(rows, path, draw=draw):
     """Puts the figure that `draw` makes of `rows` into the file at the Path `path`, or says what it lacks."""
     try:
         from matplotlib import rc_context  # here, since all else does without it
-
         with rc_context({"text.parse_math": False}):  # a name may hold dollars
             draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
         files.write_whole(path, data.getvalue())
