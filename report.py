@@ -115,34 +115,34 @@ def brief(rows):
 
 
 def draw(rows):
-    """A matplotlib Figure: a panel an environment, in it each row's mean and its interval. A point is the mean of a few
-    neighbours, such that there are about thirty."""
+    """A matplotlib Figure: a panel an environment, in it each row's mean and its interval, at about thirty points."""
     from matplotlib.figure import Figure
     envs, names = (list(dict.fromkeys(part)) for part in zip(*rows))
     styles = dict(zip([*names, *{row["model"]: 0 for row in rows.values()}], zip(cycle(COLOURS), cycle(DASHES))))
     across, down = min(3, len(envs)), -(-len(envs) // 3)
     figure = Figure(figsize=(4 * across, 3 * down + 0.2 * len(styles) / across), layout="constrained")
     for i, env in enumerate(envs, 1):
-        panel, span, llms = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return"), [], {}
+        panel = figure.add_subplot(down, across, i, title=env, xlabel="evaluation", ylabel="return")
+        in_view, shown_by = [], {}  # heights; of each model the row with which its mean is drawn
         its_rows = {name: row for (where, name), row in rows.items() if where == env}
         for name, row in its_rows.items():
-            returns, model, n_llm = row["returns"], row["model"], row["llm_episodes"]
-            (colour, dashes), every = styles[name], -(-returns.shape[1] // 30)
-            parts = np.split(np.arange(returns.shape[1]), range(every, returns.shape[1], every))
+            returns, model, n_llm, (colour, dashes) = row["returns"], row["model"], row["llm_episodes"], styles[name]
+            n, every = returns.shape[1], -(-returns.shape[1] // 30)  # a point is the mean of so many neighbours
+            parts = np.split(np.arange(n), range(every, n, every))
             points = np.stack([returns[:, part].mean(1) for part in parts], axis=1)
             (low, high), middle = interval(points), [part.mean() + 1 for part in parts]  # the first evaluation is 1
             panel.plot(middle, points.mean(0), color=colour, linestyle=dashes, label=name)
             panel.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
-            span += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
-            if n_llm and llms.setdefault(model, name) == name:
-                label, colour = f"{model or 'the LLM'}'s mean", styles[model][0]
-                panel.axhline(row["llm_mean"], color=colour, ls=":", zorder=1, label=label)
+            in_view += [np.quantile(low, 0.05), high.max()]  # a bad start would flatten the rest
+            if n_llm and shown_by.setdefault(model, name) == name:
+                label = f"{model or 'the LLM'}'s mean"
+                panel.axhline(row["llm_mean"], color=styles[model][0], ls=":", zorder=1, label=label)
                 panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="played by the LLM (except online)")
-        if row["best_return"] is not None:
-            span.append(row["best_return"])
+        if row["best_return"] is not None:  # the same in each of its rows
+            in_view.append(row["best_return"])
             panel.axhline(row["best_return"], color="black", lw=0.8, zorder=1, label="best attainable mean")
-        margin = 0.05 * np.ptp(span) or 1
-        panel.set(xlim=(0.5, returns.shape[1] + 0.5), ylim=(min(span) - margin, max(span) + margin))
+        margin = 0.05 * np.ptp(in_view) or 1
+        panel.set(xlim=(0.5, n + 0.5), ylim=(min(in_view) - margin, max(in_view) + margin))
     legend = {label: line for panel in figure.axes for line, label in zip(*panel.get_legend_handles_labels())}
     handles = sorted(legend.values(), key=lambda line: line.get_label() not in names)  # the rows first
     figure.legend(handles=handles, loc="outside lower center", ncols=across, frameon=False, fontsize="small")
