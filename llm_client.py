@@ -98,7 +98,7 @@ class ChatClient:
                 time.sleep(rest)
             try:
                 answer = self._answer(*self._send("POST", "/chat/completions", self.body | {"messages": messages}))
-                if not answer and pauses and pauses[0] < 2:
+                if not answer and pauses and pauses[0] < 2:  # so long as the pauses are short
                     raise UnusableAnswer("gives an empty answer")
                 self.problem, self.usable = "", True
                 return answer
@@ -123,10 +123,9 @@ class ChatClient:
             raise ServerError(f"{self.base_url} {failure.problem}") from None
         if response.status_code in (401, 403):
             self._answer(response, data)  # raises what it says
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             return [self._shown(model["id"]) for model in parse_json(data)["data"]]
-        except (ValueError, KeyError, TypeError):
-            return []
+        return []
 
     @property
     def _key(self):
@@ -147,7 +146,7 @@ class ChatClient:
 
     def _send(self, method, path, json=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
-        if not self.base_url.startswith(("http://", "https://")):
+        if not self.base_url.startswith(("http://", "https://")):  # only now: who asks nothing needs no server
             raise ServerError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
         if re.search("[@?#]", self.base_url):
             raise ServerError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
@@ -172,7 +171,7 @@ class ChatClient:
             raise ServerError(f"--base-url: {said}") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
-            said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))
+            said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))  # the innermost of its causes
             if isinstance(error, requests.exceptions.SSLError):
                 said = "it speaks no https, or shows a certificate that is not trusted"
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs") from None
@@ -212,13 +211,14 @@ class ChatClient:
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
         status, retry_after, advice = response.status_code, response.headers.get("Retry-After", ""), ""
-        told = [error[name] for name in ("message", "metadata") if error.get(name)] if isinstance(error, dict) else []
-        said = self._shown(response.headers.get("Location", " ".join(map(str, told)) or error))
+        details = [error.get("message"), error.get("metadata")] if isinstance(error, dict) else []
+        said = " ".join(str(each) for each in details if each) or error
+        said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
-        adapted = status in (400, 422) and self._adapts(parse_json(response.request.body), str(error).lower())
-        if status in (200, 408, 429) or status >= 500 or adapted:
+        adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
+        if adapted or status in (200, 408, 429) or status >= 500:
             wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
-            return UnusableAnswer(problem, status == 429 or wanted > 0, wanted)
+            return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status == 404 or str(self.asking.model) in said:
@@ -229,8 +229,8 @@ class ChatClient:
                 advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
         return ServerError(f"{self.base_url} {problem}{advice}")
 
-    def _adapts(self, sent, said):
-        """Changes `body` where the server refuses a parameter that was sent. Is there one?"""
+    def _adapt(self, sent, said):
+        """Takes out of `body`, or renames, a parameter that was sent and that the server refuses. Is there one?"""
         refused = re.search("support|deprecat|allow|permit|only|unknown|unrecogni|fixed|must be 1\\b", said)
         if "max_tokens" in sent and "max_completion_tokens" in said:
             self.body.setdefault("max_completion_tokens", self.body.pop("max_tokens", sent["max_tokens"]))
