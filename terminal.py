@@ -12,6 +12,7 @@ import traceback
 from contextlib import suppress
 from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
+from itertools import groupby
 from pathlib import Path
 from unicodedata import east_asian_width
 
@@ -218,23 +219,21 @@ def arrows(environment, agent):
 
 
 def show(environment, results, folder):
-    """Prints what `results`, (result, agent) of each run, tell: the table of methods, how far they trusted, for a grid
-    world side by side what the first agent of each method does in each cell; and the `folder` where they are."""
+    """Prints what `results`, (result, agent) of each run, method by method, tell: the table of methods, how far they
+    trusted, for a grid world side by side what the first agent of each does in each cell; and the `folder` of all."""
     status()
-    runs, columns = {}, shutil.get_terminal_size().columns
-    for result, agent in results:
-        runs.setdefault(result["method"], []).append((result, agent))
-    returns = {name: np.array([result["returns"] for result, _ in each]) for name, each in runs.items()}
-    lines, maps, firsts = table(returns, environment.best_return, columns), [], []
-    for name, each in runs.items():
-        result, agent = each[0]
-        if result.get("trust"):
-            trust = np.mean([result["trust"] for result, _ in each], axis=0)
-            lines.append(f"{name} trusted its clone: {trust[0]:.2f} at first, {trust[-1]:.2f} at the end")
-            firsts.append(trust[0])
+    columns, returns, trusts, maps = shutil.get_terminal_size().columns, {}, {}, []
+    for name, runs in groupby(results, lambda run: run[0]["method"]):
+        kept, (agent, *_) = zip(*runs)
+        returns[name] = np.array([result["returns"] for result in kept])
+        if kept[0].get("trust"):
+            trusts[name] = np.mean([result["trust"] for result in kept], axis=0)
         if environment.grid and agent and agent.updates:
-            maps.append([f"{name}, seed {result['seed']}", *arrows(environment, agent)])
-    if firsts and not any(firsts):
+            maps.append([f"{name}, seed {kept[0]['seed']}", *arrows(environment, agent)])
+    lines = table(returns, environment.best_return, columns)
+    for name, trust in trusts.items():
+        lines.append(f"{name} trusted its clone: {trust[0]:.2f} at first, {trust[-1]:.2f} at the end")
+    if trusts and not any(trust[0] for trust in trusts.values()):
         lines.append("The LLM's episodes do not beat random play beyond doubt: `online` needs none.")
     wide = max((len(line) for each in maps for line in each), default=0) + 3
     across = max(1, columns // wide)
