@@ -30,21 +30,20 @@ def guard(main, name):
     """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
     130. All else is a fault, as is what went through the user's own code: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None: closed
+    sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None if closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
         main()
-        return sys.stdout.flush()
+        return sys.stdout.flush()  # not later: the pipe may be broken
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
     except Exception as error:
-        if not isinstance(error, UserError | OSError | MemoryError) or through_own_code(error, loaded):
-            code, problem = 1, traceback.format_exc()
-        elif isinstance(error, BrokenPipeError):
+        expected = isinstance(error, UserError | OSError | MemoryError) and not through_own_code(error, loaded)
+        if expected and isinstance(error, BrokenPipeError):
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
-        else:
-            code, problem = 2, printable(str(error) or type(error).__name__)
+        line = printable(str(error) or type(error).__name__)
+        code, problem = (2, line) if expected else (1, traceback.format_exc())
     with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
         status()
         print(f"{name}: {problem}", file=sys.stderr, flush=True)
