@@ -23,7 +23,6 @@ from files import UserError, check_writable, need, parse_json
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 FIGURES = (".png", ".svg", ".pdf")
-MOST = {"temperature": 10}  # other numbers that are no counts are at most 1
 
 
 def guard(main, name):
@@ -85,26 +84,26 @@ class Parser(argparse.ArgumentParser):
 def number(kind, least, most=1_000_000):
     """The type of an option that takes a number of `kind`, int or float, from `least` to `most`."""
 
-    def parse(text):
+    def convert(text):
         with suppress(ValueError):
             if least <= kind(text) <= most:
                 return kind(text)
         what = "whole number" if kind is int else "number"
         raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
 
-    return parse
+    return convert
 
 
 def writable(*suffixes):
     """The type of an option that takes the path of a file to write, with one of those suffixes."""
 
-    def parse(text):
+    def convert(text):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
         check_writable(Path(text))
         return Path(text)
 
-    return parse
+    return convert
 
 
 def json_object(text):
@@ -117,19 +116,20 @@ def json_object(text):
 
 def add_fields(parser, title, fields):
     """An option for each field of the NamedTuple `fields`, by its name; the comment beside it is its help."""
-    add, helps = parser.add_argument_group(title).add_argument, comments(fields)
+    group, helps = parser.add_argument_group(title), comments(fields)
     for name, kind in fields.__annotations__.items():
         forms = {
             bool: {"action": argparse.BooleanOptionalAction},
             int: {"type": number(int, 0 if name.endswith("_updates") else 1), "metavar": "N"},
-            float: {"type": number(float, 0, MOST.get(name, 1)), "metavar": "X"},
+            float: {"type": number(float, 0, 10 if name == "temperature" else 1), "metavar": "X"},
             tuple[int, ...]: {"type": number(int, 1), "metavar": "N", "nargs": "+"},
             dict | None: {"type": json_object, "metavar": "JSON"},
         }
         option, default = "--" + name.replace("_", "-"), fields._field_defaults.get(name)
-        told = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        shown = helps.get(name, "") + ("" if told is None else f" ({told})")
-        add(option, default=argparse.SUPPRESS, help=shown.replace("%", "%%"), **forms.get(kind, {}))
+        if isinstance(default, tuple):
+            default = " ".join(map(str, default))  # as it is typed
+        told = helps.get(name, "") + ("" if default is None else f" ({default})")
+        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **forms.get(kind, {}))
 
 
 def comments(fields):
@@ -147,9 +147,10 @@ def parse(methods, settings, asking, arguments=None):
         epilog="\n".join(["methods:", *(f"  {name:<12} {about.get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add, default = parser.add_argument, ["loro-plus", "loro", "online"]
-    add("--env", required=True, help="an environment of envs_text.py, or your own MODULE:NAME")
+    default = ["loro-plus", "loro", "online"]
     shown = f"see below ({' '.join(default)})"
+    add = parser.add_argument
+    add("--env", required=True, help="an environment of envs_text.py, or your own MODULE:NAME")
     add("--method", nargs="+", choices=methods, default=default, metavar="NAME", help=shown)
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
     add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
@@ -161,8 +162,9 @@ def parse(methods, settings, asking, arguments=None):
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
     options = parser.parse_args(arguments)
-    options.method = list(dict.fromkeys(options.method))
-    given, asked = ({name: x for name, x in vars(options).items() if name in of._fields} for of in (settings, asking))
+    options.method = list(dict.fromkeys(options.method))  # each once
+    given = {name: value for name, value in vars(options).items() if name in settings._fields}
+    asked = {name: value for name, value in vars(options).items() if name in asking._fields}
     if options.reasoning:
         asked.setdefault("max_tokens", 2048)
     need(not options.figure or find_spec("matplotlib"), "--figure needs matplotlib; pip install matplotlib")
