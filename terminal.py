@@ -191,23 +191,23 @@ def table(returns, best_return, columns=80):
     """The lines of a table, `columns` wide: a row a method, with the mean over its seeds of what it earned.
 
     returns: {method: array (seeds, evaluations)}. best_return: a float, or None if unknown. The curves' scale leaves
-    out a tenth of all points, the worst, and a twentieth, the best, which would flatten the rest, unless all others
-    are equal."""
+    out the worst tenth of all points and the best twentieth, which would flatten the rest, unless it is all alike."""
     means = {method: each.mean(0) for method, each in returns.items()}
-    every, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
-    low, high = np.quantile(every, 0.1), np.quantile(every, 0.95, method="higher")
-    low, high = (low, high) if low < high else (every.min(), every.max())
+    points, wide = np.array([*means.values()]), max(map(len, ["method", *means]))
+    low, high = np.quantile(points, 0.1), np.quantile(points, 0.95, method="higher")
+    low, high = (low, high) if low < high else (points.min(), points.max())
     if low == high and best_return is not None:
         high = max(high, best_return)  # all alike: at the top only if nothing is better
-    row = "{:<{}} {:>17} {:>10} {:>11}   {}".format
     places = ",.0f" if high - low >= 100 else ".4g"
-    below, above = "≤" if every.min() < low else "", "≥" if high < every.max() else ""
-    scale = f"{below}{low:{places}} to {above}{high:{places}}"
-    lines = [row("method", wide, "cumulative reward", "mean", "regret", scale)]
+    below, above = "≤" if points.min() < low else "", "≥" if high < points.max() else ""
+    row = "{:<{}} {:>17} {:>10} {:>11}   ".format
+    head = row("method", wide, "cumulative reward", "mean", "regret")
+    lines = [f"{head}{below}{low:{places}} to {above}{high:{places}}"]
+    room = max(1, columns - len(head))
     for method, mean in means.items():
         regret = "unknown" if best_return is None else tenths(best_return * len(mean) - mean.sum())
-        bars = curve(mean, low, high, max(1, columns - wide - 44))
-        lines.append(row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret, bars))
+        figures = row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret)
+        lines.append(figures + curve(mean, low, high, room))
     return lines
 
 
