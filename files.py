@@ -42,7 +42,7 @@ def write_whole(path, data):
 @contextmanager
 def drafted(path, data):
     """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
-    end. An OSError inside names that file: not its draft, or, where the disk is full, none."""
+    end. An OSError that names the draft, or, as where the disk is full, no file, names `path` instead."""
     path = Path(os.path.realpath(path))  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -53,8 +53,8 @@ def drafted(path, data):
             os.fsync(file.fileno())
         yield lambda: os.replace(draft, path)
     except OSError as error:
-        named = str(path) if error.filename in (None, str(draft)) else error.filename  # another, drafted at once
-        raise OSError(error.errno, error.strerror, named) from None
+        other = error.filename not in (None, str(draft))  # as of a second file, drafted inside this one's `with`
+        raise error if other else OSError(error.errno, error.strerror, str(path)) from None
     finally:
         with suppress(OSError):  # a disk that is read-only refuses even what is not there
             draft.unlink()
@@ -171,16 +171,16 @@ def result(folder, known, resume, make):
 
 def keep(path, result, about, agent):
     """Writes a result to `path` and what its agent has learnt, if anything, into a .npz file beside it."""
-    np.savez(archive := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
+    np.savez(npz := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
     policy, text = path.with_suffix(".npz"), json.dumps(result).encode() + b"\n"
-    with drafted(path, text) as put, drafted(policy, archive.getvalue()) as put_policy:  # both, as the disk may be full
+    with drafted(path, text) as put_result, drafted(policy, npz.getvalue()) as put_policy:  # both, as disks may be full
         # The result of an earlier run goes first: no crash is to leave it beside this one's policy.
         Path(os.path.realpath(path)).unlink(missing_ok=True)
         if agent.updates:
             put_policy()
         else:
             policy.unlink(missing_ok=True)
-        put()
+        put_result()
 
 
 def read_policy(path):
