@@ -140,10 +140,10 @@ def kept_result(folder, known, resume):
         check_writable(path.with_suffix(".npz"))
         return None
     found = read_result(path.read_bytes(), path)
-    names = [name for name in ("env", "method", "seed", "model") if known[name] is not None]
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
+    names = "env", "method", "seed", "model"
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
-    now.setdefault("episodes", then.get("episodes"))  # whose checksum is known once they are read
+    now |= {name: then.get(name) for name in ("model", "episodes") if now.get(name) is None}  # read later: may be any
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
     need(not unlike, f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
     return found
