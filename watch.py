@@ -43,8 +43,8 @@ def load_agent(path):
             agent = QTable(*learnt.shape, scale, settings, rng)
         else:
             sizes = len(low), *settings.hidden, about["n_actions"]  # checked before a network is made: they may be huge
-            if learnt.shape != (sum((n + 1) * m for n, m in pairwise(sizes)),) or not np.isfinite([low, high]).all():
-                raise ValueError
+            n_parameters = sum((n + 1) * m for n, m in pairwise(sizes))
+            need(learnt.shape == (n_parameters,) and np.isfinite([low, high]).all(), "not what its config says")
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
             for network in agent.online, agent.target:  # they were not kept; so a learner may learn on
                 network.parameters[:] = learnt
@@ -56,8 +56,7 @@ def load_agent(path):
 
 def steps(environment, episode, agent):
     """The lines that tell an Episode: at each step the map, the sentence, the answer or the values, and what came."""
-    for t, action in enumerate(episode.actions):
-        observation, words = episode.observations[t], environment.actions
+    for t, (observation, action) in enumerate(zip(episode.observations, episode.actions)):  # not the last observation
         yield from ("", f"step {t}: {environment.describe(observation)}")
         for i, row in enumerate(environment.grid):
             yield " ".join("@" if i * len(row) + j == observation else cell for j, cell in enumerate(row))
@@ -65,10 +64,10 @@ def steps(environment, episode, agent):
             yield f"it says {episode.replies[t]!r}"
         if agent:
             values = agent.values(observation[None])[0]
-            likely, worth = np.exp(values - np.logaddexp.reduce(values)), values / agent.reward_scale
-            said, numbers = ("it imitates", likely) if agent.clone else ("Q(s, .)", worth)
-            yield f"{said}: " + ", ".join(f"{word} {number:.2f}" for number, word in zip(numbers, words))
-        yield f"action {action}, {words[action]}: reward {episode.rewards[t]:g}"
+            likely = np.exp(values - np.logaddexp.reduce(values))  # softmax, for a clone's logits
+            told, numbers = ("it imitates", likely) if agent.clone else ("Q(s, .)", values / agent.reward_scale)
+            yield f"{told}: " + ", ".join(f"{word} {number:.2f}" for word, number in zip(environment.actions, numbers))
+        yield f"action {action}, {environment.actions[action]}: reward {episode.rewards[t]:g}"
     yield from ("", f"{'terminated' if episode.terminated else 'truncated'}, return {episode.total:g}", "")
 
 
