@@ -20,12 +20,11 @@ if __name__ == "__main__":
 import gymnasium as gym
 import numpy as np
 
-import files
 import terminal
 from agents import DQN, QTable, make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
-from files import UserError, need
+from files import UserError, need, read_policy, write_whole
 
 
 def load_agent(path):
@@ -35,7 +34,7 @@ def load_agent(path):
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
     agent.clone, the logits of how sure it is that the LLM would do them, from which no rewards can be learnt. Raises
     UserError, or OSError if unreadable."""
-    about, learnt = files.read_policy(Path(path))
+    about, learnt = read_policy(Path(path))
     try:
         settings = SimpleNamespace(**about["config"])
         low, high, scale, rng = settings.low, settings.high, float(settings.reward_scale), np.random.default_rng()
@@ -118,32 +117,34 @@ def main():
     need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
     need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
+    env = environment.make()
     if agent:
-        env, seeds = environment.make(), range(options.seed, options.seed + max(options.episodes, chosen + 1))
-        fitting = make_agent(env, environment, agent.settings, np.random.default_rng())
-        fits = fitting.learnt.shape == agent.learnt.shape
-        need(fits, f"{file} is of other observations or actions than {name} has now; run it again")
-        shown = [play(env, partial(act, agent, 0.0, np.random.default_rng(0)), seed) for seed in seeds]
-        header = {"model": file}
+        fresh = make_agent(env, environment, agent.settings, np.random.default_rng())
+        if fresh.learnt.shape != agent.learnt.shape:
+            raise UserError(f"{file} is of other observations or actions than {name} has now; run it again")
+        greedy = partial(act, agent, 0.0, np.random.default_rng(0))
+        seeds = range(options.seed, options.seed + max(options.episodes, chosen + 1))
+        header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]
     else:
-        header, shown = read_rollouts(file, name, environment.make())
-    need(chosen < len(shown), f"{file} holds {len(shown)} episodes; the last is --episode {len(shown) - 1}")
+        header, episodes = read_rollouts(file, name, env)
+    need(chosen < len(episodes), f"{file} holds {len(episodes)} episodes; the last is --episode {len(episodes) - 1}")
+    episode = episodes[chosen]
     if options.episode is None:
         lines = [*terminal.arrows(environment, agent), ""] if agent and environment.grid else []
-        lines += [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(shown)]
+        lines += [f"episode {i}: return {each.total:g}, {len(each.actions)} steps" for i, each in enumerate(episodes)]
     else:
         rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
-        lines = [*str(rules).splitlines(), *steps(environment, shown[chosen], agent)]
+        lines = [*str(rules).splitlines(), *steps(environment, episode, agent)]
     for line in map(terminal.printable, lines):
         print(textwrap.fill(line, shutil.get_terminal_size().columns))
-    mean = np.mean([each.total for each in shown])
-    print(terminal.printable(f"{name}: {len(shown)} episodes by {header.get('model')}, mean return {mean:.2f}"))
+    mean = np.mean([each.total for each in episodes])
+    print(terminal.printable(f"{name}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f}"))
     try:
         if options.pictures:
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
-            files.write_whole(options.pictures, gif(frames(environment, shown[chosen], "rgb_array"), 1000 / rate))
+            write_whole(options.pictures, gif(frames(environment, episode, "rgb_array"), 1000 / rate))
         if options.human:
-            list(frames(environment, shown[chosen], "human"))
+            list(frames(environment, episode, "human"))  # each is shown as it is drawn
     except (ImportError, gym.error.DependencyNotInstalled) as error:
         raise UserError(f"no pictures ({error}); pip install pillow pygame-ce") from None
 
