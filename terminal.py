@@ -41,8 +41,7 @@ def guard(main, name):
         expected = isinstance(error, UserError | OSError | MemoryError) and not through_own_code(error, loaded)
         if expected and isinstance(error, BrokenPipeError):
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
-        line = printable(str(error) or type(error).__name__)
-        code, problem = (2, line) if expected else (1, traceback.format_exc())
+        code, problem = (2, printable(str(error) or type(error).__name__)) if expected else (1, traceback.format_exc())
     with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
         status()
         print(f"{name}: {problem}", file=sys.stderr, flush=True)
