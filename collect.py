@@ -204,4 +204,4 @@ def doubts(environment, episodes, steps):
         reply = unclear[-1][0]
         cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
         said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}"
-        yield f"{said}; random ones stand in{cure}"
+        yield f"{said}; random ones stand in{cure or '; docs/servers.md has what may help'}"

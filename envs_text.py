@@ -80,10 +80,16 @@ def check(environment):
     rows = isinstance(grid, tuple | list) and all(isinstance(row, str) for row in grid)
     need(rows and len(set(map(len, grid))) < 2, "its grid is not a tuple of rows of one length")
     need(len("".join(grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
-    observation, _ = env.reset(seed=0)
-    shape = np.shape(observation)
-    need(shape == space.shape, f"its reset gives an observation of shape {shape}, not {space.shape}")
-    sentence = describe(observation)
+    begun = env.reset(seed=0)
+    need(isinstance(begun, tuple) and len(begun) == 2, f"its reset gives {begun!r}, not an observation and a dict")
+    went_on = env.step(0)
+    need(len(went_on) == 5, "its step gives not (observation, reward, terminated, truncated, info)")
+    for what, (observation, *_) in {"reset": begun, "step": went_on}.items():
+        shape = np.shape(observation)
+        need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")
+        inside = low is not None or space.contains(observation)
+        need(inside, f"its {what} gives {observation!r}, which is not in {space}")
+    sentence = describe(begun[0])
     need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
 
 

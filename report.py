@@ -15,6 +15,9 @@ import files
 import terminal
 from files import UserError, need
 
+ABOUT = """A table and a figure of what loro.py has found. regret: evaluations x the best attainable return, less the
+cumulative reward. online's / its: regret of `online` over that of the row. after LLM: the same without the LLM's
+episodes, and as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
@@ -161,7 +164,7 @@ def save(rows, path, draw=draw):
 
 
 def main():
-    parser = terminal.Parser(description="A table and a figure of what loro.py has found.")
+    parser = terminal.Parser(description=ABOUT)
     add, writable = parser.add_argument, terminal.writable
     add("places", nargs="+", type=Path, help="folders that loro.py wrote to, or packed studies")
     add("--brief", action="store_true", help="a line an environment")

@@ -22,7 +22,7 @@ import numpy as np
 
 import terminal
 from agents import DQN, QTable, make_agent
-from envs_text import ENVIRONMENTS, find_environment
+from envs_text import ENVIRONMENTS, find_environment, parse_action
 from episodes import act, play, read_rollouts, recorded_environment
 from files import UserError, need, read_policy, write_whole
 
@@ -60,7 +60,10 @@ def steps(environment, episode, agent):
         for i, row in enumerate(environment.grid):
             yield " ".join("@" if i * len(row) + j == observation else cell for j, cell in enumerate(row))
         if episode.replies:
-            yield f"it says {episode.replies[t]!r}"
+            said = episode.replies[t]
+            votes = said if isinstance(said, list) else [said]
+            unclear = all(parse_action(vote, environment.actions) is None for vote in votes)
+            yield f"it says {said!r}" + (", which names no action; a random one stands in" if unclear else "")
         if agent:
             values = agent.values(observation[None])[0]
             likely = np.exp(values - np.logaddexp.reduce(values))  # softmax, for a clone's logits

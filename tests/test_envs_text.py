@@ -198,6 +198,18 @@ def shaped(like, shape):
     return lambda: gym.wrappers.TransformObservation(like.make(), lambda s: s.reshape(shape), space)
 
 
+def giving(like, method, change):
+    """What makes the environment of the Environment `like`, whose reset or step gives what `change` makes of it."""
+
+    def make():
+        env = like.make()
+        usual = getattr(env, method)
+        setattr(env, method, lambda *given, **options: change(*usual(*given, **options)))
+        return env
+
+    return {"make": make}
+
+
 def described(monkeypatch, like, **changes):
     """What `find_environment` makes of such a description."""
     monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(**{"rules": "Play."} | changes))
@@ -216,6 +228,12 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": (-np.inf, -3, -1, -3)}, r"none beyond 1e\+12"),
         (CART, {"low": (-3e38,) * 4, "high": (3e38,) * 4}, r"in float32, and none beyond 1e\+12"),
         (CART, {"low": (1e9,) * 4, "high": (1e9 + 1,) * 4}, "the low below the high in float32"),
+        (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"its step gives .* of shape \(1,\), not \(4,\)"),
+        (CART, giving(CART, "step", lambda o, r, ends, *_: (o, r, ends)), "its step gives not .observation, rew"),
+        (LAKE, giving(LAKE, "step", lambda o, *rest: (16, *rest)), r"its step gives 16, which is not in Discrete.16"),
+        (LAKE, giving(LAKE, "step", lambda o, *rest: (0.5, *rest)), "its step gives 0.5, which is not in Discrete"),
+        (LAKE, giving(LAKE, "reset", lambda o, info: o), "its reset gives 0, not an observation and a dict"),
+        (LAKE, giving(LAKE, "reset", lambda o, info: (-1, info)), "its reset gives -1, which is not in Discrete"),
         (CART, {"make": shaped(CART, (4, 1))}, r"its reset gives an observation of shape \(4, 1\), not \(4,\)"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "numbers; a wrapper can make them so"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 1))), "low": [[-1]], "high": [[1]]}, "or a row of"),

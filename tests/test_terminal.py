@@ -240,7 +240,7 @@ def test_a_teacher_that_was_never_trusted_is_spoken_of_in_a_line_that_fits_the_t
     *_, said, other, why = lines(0.0, 0.0)
     assert said == "loro-plus trusted its clone: 0.00 at first, 0.00 at the end"
     assert other == "clone-first trusted its clone: 0.00 at first, 0.00 at the end"
-    assert "do not beat random play" in why and len(why) < 80
+    assert "does not beat random play" in why and len(why) < 80
     assert lines(1.0, 0.0)[-1] == "clone-first trusted its clone: 0.50 at first, 0.00 at the end"
 
 

@@ -199,6 +199,14 @@ def test_an_llms_episode_is_told_step_by_step(shown):
     assert lines[-3:-1] == ["terminated, return -13", ""] and max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize(("replies", "random"), [("hm", True), (["hm", "no"], True), (["hm", "2"], False)])
+def test_an_action_that_no_reply_names_is_called_random(replies, random):
+    lake, episodes = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
+    odd = episodes[0]._replace(replies=[replies] * len(episodes[0].actions))
+    (line,) = {line for line in watch.steps(lake, odd, None) if line.startswith("it says")}
+    assert line.startswith(f"it says {replies!r}") and ("names no action; a random one stands in" in line) == random
+
+
 @pytest.mark.parametrize(
     ("clone", "told"),
     [
