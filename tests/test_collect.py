@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from chat_server import FAULTS, ChatServer, client
-from helpers import ROOT, environment, python, recording
+from helpers import ROOT, environment, python, recorded, recording
 
 import collect
 from collect import Player
@@ -793,6 +793,14 @@ def test_a_model_that_seldom_misunderstands_is_not_warned_of(folder, command):
         lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "small"]
         err = command(*lake, "--temperature", 1, "--concurrency", 1).err
         assert "warning" not in err and next(answers, None) is None
+
+
+@pytest.mark.parametrize(("votes", "warned"), [(["hm", "0", "hm"], False), (["hm", "hm", "hm"], True)])
+def test_an_action_is_random_only_where_no_vote_names_one(votes, warned):
+    episode = recorded("FrozenLake-v1")[1][0]
+    said = episode._replace(replies=[votes] * len(episode.actions))
+    doubts = list(collect.doubts(LAKE, [said], 200))
+    assert ["name no action" in doubt for doubt in doubts] == [True] * warned
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,17 @@ def test_all_modules_of_a_package_count(tmp_path, monkeypatch):
     assert files.code_checksum(house) != before
 
 
+def test_the_order_of_imports_does_not_count(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "barn").mkdir()
+    for name in "__init__", "hay", "straw":
+        (tmp_path / f"barn/{name}.py").write_text(f"x = {name!r}\n")
+    barn, _, _ = (importlib.import_module(name) for name in ("barn", "barn.straw", "barn.hay"))
+    before = files.code_checksum(barn)
+    sys.modules["barn.straw"] = sys.modules.pop("barn.straw")  # now the last
+    assert files.code_checksum(barn) == before
+
+
 def test_every_version_of_python_finds_the_same(code_checksum):
     assert code_checksum(CODE) == "a345e3b8"
 

@@ -107,12 +107,13 @@ def test_the_actions_of_a_random_policy_and_its_world_do_not_depend_on_what_is_l
     np.testing.assert_array_equal([s for s, *_ in once], [s for s, *_ in played])
 
 
-def test_every_environment_of_a_run_is_seeded_differently():
+@pytest.mark.parametrize(("name", "first"), [("online", 0), ("random-data", 10), ("own-data", 10)])
+def test_every_environment_and_first_episode_of_a_run_is_seeded_differently(name, first):
     seeds = []
     world = doubling([1.0] * 10, seeds)
     for seed in range(3):
-        short(world, "online", seed, episodes_per_evaluation=4)
-    assert len(set(seeds)) == len(seeds) == 3 * (1 + 4)
+        short(world, name, seed, episodes_per_evaluation=4)
+    assert len(set(seeds)) == len(seeds) == 3 * (1 + 4 + first)
 
 
 # Methods

@@ -227,6 +227,14 @@ def test_what_a_policy_makes_of_each_action_stands_beside_the_sentence(clone, to
     assert lines[place + 1] == "action 2, right: reward 0"
 
 
+@pytest.mark.parametrize(("field", "first"), [("rules", "Old."), ("system", "Old."), ("note", None)])
+def test_the_rules_that_are_shown_are_those_the_llm_was_told(field, first, shown, tmp_path):
+    header = {"format": "loro-rollouts-1", "env": "CliffWalking-v1", field: "Old."}
+    path = write_lines(tmp_path / "kept.jsonl", header, record_of(recorded("CliffWalking-v1")[1][0]))
+    start, usual = shown(path, "--episode", 0), environment("CliffWalking-v1").rules
+    assert start.startswith(first or usual[:40])
+
+
 def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
     header, episodes = recorded("CliffWalking-v1")
     bad = episodes[0]._replace(replies=["\x1b[2J\nup"] + ["x"] * 12)
