@@ -282,7 +282,8 @@ def parse_action(reply, actions):
         found = re.match(NAMED + END + NO_OTHER, said)
     else:
         found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
-    if not found or re.search(SECOND_THOUGHT, said[found.end() :]):
+    listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + r"\W*\n\W*", part))}  # line by line
+    if not found or listed - {found[1]} or re.search(SECOND_THOUGHT, said[found.end() :]):
         return None
     return int(found[1])
 
