@@ -333,14 +333,14 @@ NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
 FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
-LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W*N\d+(?![.)])))?"  # if there is one
+LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W*N\d+(?![.)])))?"  # after a sentence, if there is one
 WHY = "because|since|as"
 END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
-# What leaves it open: another action, in a row or after a verb, but not as in "left is a hole"; a second thought.
-IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"
+# What leaves it open: another action, but not as in "left is a hole"; or a second thought.
+IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
 UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action
-URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"
+URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"  # 1. Go right; 1 (right to it)
 NO_OTHER = rf"(?!(?:\([^)\n]*\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
 WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"
 DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
