@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import terminal
-from envs_text import parse_action
+from envs_text import names_none, parse_action
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError, are_numbers, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient, ServerError
@@ -198,10 +198,10 @@ def doubts(environment, episodes, steps):
     halted = [each for each in episodes if not each.terminated and len(each.actions) < limit]
     if halted:
         yield f"{len(halted)} episodes were cut off before step {limit}, the limit; they count with what they earned"
-    replies = [[reply] if isinstance(reply, str) else reply for each in episodes for reply in each.replies or ()]
-    unclear = [votes for votes in replies if all(parse_action(vote, environment.actions) is None for vote in votes)]
+    replies = [reply for each in episodes for reply in each.replies or ()]
+    unclear = [reply for reply in replies if names_none(reply, environment.actions)]
     if len(unclear) > len(replies) / 2:  # so most actions were random ones
-        reply = unclear[-1][0]
+        reply = unclear[-1] if isinstance(unclear[-1], str) else unclear[-1][0]  # or the first of its votes
         cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
         said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}"
         yield f"{said}; random ones stand in{cure or '; docs/servers.md has what may help'}"

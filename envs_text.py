@@ -82,9 +82,10 @@ def check(environment):
     need(len("".join(grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
     begun = env.reset(seed=0)
     need(isinstance(begun, tuple) and len(begun) == 2, f"its reset gives {begun!r}, not an observation and a dict")
-    went_on = env.step(0)
-    need(len(went_on) == 5, "its step gives not (observation, reward, terminated, truncated, info)")
-    for what, (observation, *_) in {"reset": begun, "step": went_on}.items():
+    stepped = env.step(0)
+    five = isinstance(stepped, tuple) and len(stepped) == 5
+    need(five, f"its step gives {stepped!r}, not (observation, reward, terminated, truncated, info)")
+    for what, (observation, *_) in {"reset": begun, "step": stepped}.items():
         shape = np.shape(observation)
         need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")
         inside = low is not None or space.contains(observation)
@@ -286,6 +287,11 @@ def parse_action(reply, actions):
     if not found or listed - {found[1]} or re.search(SECOND_THOUGHT, said[found.end() :]):
         return None
     return int(found[1])
+
+
+def names_none(said, actions):
+    """Does `said`, a recorded reply or a list of votes, name no action? Then a random one stood in."""
+    return all(parse_action(vote, actions) is None for vote in (said if isinstance(said, list) else [said]))
 
 
 def in_symbols(text, words):

@@ -12,7 +12,7 @@ import traceback
 from contextlib import suppress
 from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from unicodedata import east_asian_width
 
@@ -66,9 +66,9 @@ def status(*texts, log=False):
     """Replaces the status line on stderr by `texts`; where stderr is no terminal, writes only what is for the `log`."""
     text = printable(" ".join(texts))
     if sys.stderr.isatty():
-        while sum(1 + (east_asian_width(c) in "WF") for c in text) >= shutil.get_terminal_size().columns:
-            text = text[:-1]
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        ends, columns = accumulate(1 + (east_asian_width(c) in "WF") for c in text), shutil.get_terminal_size().columns
+        shown = "".join(c for c, end in zip(text, ends) if end < columns)
+        print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)
     elif log:
         print(text, file=sys.stderr, flush=True)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 import terminal
 from agents import DQN, QTable, make_agent
-from envs_text import ENVIRONMENTS, find_environment, parse_action
+from envs_text import ENVIRONMENTS, find_environment, names_none
 from episodes import act, play, read_rollouts, recorded_environment
 from files import UserError, need, read_policy, write_whole
 
@@ -43,7 +43,8 @@ def load_agent(path):
         else:
             sizes = len(low), *settings.hidden, about["n_actions"]  # checked before a network is made: they may be huge
             n_parameters = sum((n + 1) * m for n, m in pairwise(sizes))
-            need(learnt.shape == (n_parameters,) and np.isfinite([low, high]).all(), "not what its config says")
+            if learnt.shape != (n_parameters,) or not np.isfinite([low, high]).all():
+                raise ValueError
             agent = DQN(low, high, about["n_actions"], scale, settings, rng)
             for network in agent.online, agent.target:  # they were not kept; so a learner may learn on
                 network.parameters[:] = learnt
@@ -60,10 +61,9 @@ def steps(environment, episode, agent):
         for i, row in enumerate(environment.grid):
             yield " ".join("@" if i * len(row) + j == observation else cell for j, cell in enumerate(row))
         if episode.replies:
-            said = episode.replies[t]
-            votes = said if isinstance(said, list) else [said]
-            unclear = all(parse_action(vote, environment.actions) is None for vote in votes)
-            yield f"it says {said!r}" + (", which names no action; a random one stands in" if unclear else "")
+            unclear = names_none(episode.replies[t], environment.actions)
+            doubt = ", which names no action; a random one stands in" if unclear else ""
+            yield f"it says {episode.replies[t]!r}{doubt}"
         if agent:
             values = agent.values(observation[None])[0]
             likely = np.exp(values - np.logaddexp.reduce(values))  # softmax, for a clone's logits
