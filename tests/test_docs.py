@@ -15,12 +15,12 @@ from envs_text import find_environment
 from episodes import read_rollouts
 
 PAGES = {page.name: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
-QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|prompts|teachers)\.py)(?!.*(?:--figure|npz)).*$"
+QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|teachers)\.py)(?!.*(?:--figure|npz)).*$"
 COMMANDS = [
     (name, command) for name, page in PAGES.items() for command in re.findall(QUICK, page.replace("\\\n", ""), re.M)
 ]
-CODE = "study.md", "methods.md", "cluster.md"
-BLOCKS = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", "".join(PAGES[page] for page in CODE), re.S)
+CODE = "study.md", "methods.md", "servers.md", "cluster.md"
+BLOCKS = re.findall(r"```python\n((?:(?!```).)*)```\n+```\n(.*?)```", "".join(PAGES[page] for page in CODE), re.S)
 
 
 @pytest.fixture(autouse=True)
