@@ -33,7 +33,7 @@ def server():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/servers.md").read_text(), re.DOTALL)
+    lines, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs/servers.md").read_text(), re.DOTALL)
     process = python("-c", lines.replace("8080", str(port)))
     url, deadline = f"http://127.0.0.1:{port}/v1", time.monotonic() + 100
     try:
