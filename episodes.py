@@ -64,7 +64,7 @@ def act(agent, epsilon, rng, observation):
 
 def evaluate(agent, envs):
     """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
-    if it or what the agent expects is no finite number."""
+    if it, or what the agent expects in the end, is no finite number."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:

@@ -29,6 +29,8 @@ from agents.trust import Judge
 from envs_text import ENVIRONMENTS, find_environment
 from llm_client import Asking
 
+np.empty(30_000_000, np.uint8)  # freed at once: from then on glibc reuses blocks up to that size, which saves time
+
 
 class Method(NamedTuple):
     """What a method does with its first episodes, and whether it goes on. The comment beside its row is its --help."""
@@ -48,7 +50,7 @@ METHODS = {
     "mix": Method("llm", keep=True),  # loro without pretraining
     "random-data": Method("random", pretrain=True, keep=True),  # loro on a random policy's episodes
     "own-data": Method("own", pretrain=True, keep=True),  # loro on the learner's own first episodes
-    "clone-first": Method("llm", clone=True),  # online behind a clone: loro-plus without the LLM in the learner
+    "clone-first": Method("llm", clone=True),  # online beside a clone: loro-plus without the LLM in the learner
     "clone": Method("llm", clone=True, fine_tune=False),  # the clone alone: it imitates the LLM, and learns no more
     "llm": Method("llm", fine_tune=False),  # the LLM's mean return
     "random": Method("random", fine_tune=False),  # a random policy's mean return
@@ -56,7 +58,7 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """The budget and the hyperparameters, the same for every environment and method. Each is an option, and the
+    """The budget, and the hyperparameters, the same for every environment and method. Each is an option, and the
     comment beside it its help; a float is from 0 to 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
@@ -89,7 +91,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
     Returns (result, agent). result: "returns", a float an evaluation; "trust", likewise, or None if there is no choice;
     "updates", a count; "clone": is the agent the clone? agent: the one trusted in the end. progress is told of each
-    evaluation. Raises UserError if too few episodes are recorded, or as `check` does."""
+    evaluation. Raises UserError if too few episodes are recorded, if a number is not finite, and as `check` does."""
     check(method, settings)
     if method.data == "llm" and len(recorded) < settings.llm_episodes:
         raise files.UserError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
@@ -112,7 +114,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
-    # No clone, no teacher: trust is 0. Episodes that all earned the same, no more than random play, teach nothing.
+    # Without a clone no teacher is trusted. Episodes that all earned the same, at most random play's, teach nothing.
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)

@@ -134,7 +134,7 @@ def add_fields(parser, title, fields):
 def comments(fields):
     """{name: the comment beside it} of each field and each row of a table in the module of a NamedTuple, `fields`."""
     source = inspect.getsource(inspect.getmodule(fields))
-    return dict(re.findall(r'^    "?([\w-]+)"?: .*?  # (.*)$', source, re.MULTILINE))
+    return dict(re.findall(r'^    "?([\w-]+)"?: .*?\s# (.*)$', source, re.MULTILINE))
 
 
 def parse(methods, settings, asking, arguments=None):

@@ -7,8 +7,8 @@ from .mlp import MLP, Adam, first_parameters
 
 
 class DQN:
-    """Q(s, .) as a network: the online one learns, the target network values s', the acting network plays. Target and
-    acting network are averages of the online one's weights: a mean plays more steadily than the latest.
+    """Q(s, .) as a network: the online one (DQN's word, not the method) learns, the target network values s', the
+    acting network plays. The last two are averages of its weights: a mean plays more steadily than the latest.
     low, high: the usual range of each number of an observation, scaled to -1..1."""
 
     def __init__(self, low, high, n_actions, reward_scale, settings, rng):

@@ -7,12 +7,12 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     """y (B,) from Q(s, .) and Q(s', .), both (B, actions): persistent advantage learning.
 
         y = r + max(discount * max_a' Q(s', a') - advantage_learning * gap,  discount * Q(s', a))
-        gap = max_a' Q(s, a') - Q(s, a)
+        gap = max_a' Q(s, a') - Q(s, a),  and r is the reward * reward_scale
 
     The best action in s has no gap: for it this is Q-learning, and Q a return. Other targets fall by a share of their
     gaps, so that small errors no longer decide which is best, but not below the worth of doing the same again in s'.
-    (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, section 4, except that the maximum is each
-    sample's, not that of expectations.) Termination ends the bootstrap, truncation not."""
+    (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, section 4, but the maximum is taken for each
+    sample, there of two expected values.) A terminal s' is worth 0, one at the time limit what Q says."""
     rows, a = np.arange(len(q)), batch.actions
     discounts = np.float32(discount) * ~batch.terminated
     best, next_best = q.argmax(1), next_q.argmax(1)  # to be looked up, since max(1) takes twice as long
@@ -21,7 +21,7 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     return reward_scale * batch.rewards + np.maximum(lowered, discounts * next_q[rows, a])
 
 
-def td_gradient(batch, q, targets, clip=np.inf):
+def td_gradient(batch, q, y, clip=np.inf):
     """dL/dQ(s, .) (B, actions) of each transition of a Batch, from Q(s, .) (B, actions) and y (B,), for
 
         L = Huber(Q(s, a) - y), linear beyond `clip`
@@ -29,7 +29,7 @@ def td_gradient(batch, q, targets, clip=np.inf):
     Its derivative is the TD error Q(s, a) - y, clipped to -clip..clip (Mnih et al. 2015)."""
     rows, a = np.arange(len(q)), batch.actions
     gradient = np.zeros(q.shape, q.dtype)
-    gradient[rows, a] = (q[rows, a] - targets).clip(-clip, clip)
+    gradient[rows, a] = (q[rows, a] - y).clip(-clip, clip)
     return gradient
 
 
@@ -38,7 +38,7 @@ def imitation_gradient(batch, q):
 
         L = logsumexp_a' Q(s, a') - Q(s, a) = -log softmax(Q(s, .))_a
 
-    Its derivative, softmax(Q(s, .)) - onehot(a), raises what the LLM did and lowers all else."""
+    A step against its derivative, softmax(Q(s, .)) - onehot(a), raises what the LLM did and lowers all else."""
     exp = np.exp(q - q.max(1, keepdims=True))
     gradient = exp / exp.sum(1, keepdims=True)
     gradient[np.arange(len(q)), batch.actions] -= 1

@@ -7,22 +7,20 @@ from itertools import pairwise
 
 import numpy as np
 
-# For speed: to free one large block raises glibc's mmap threshold (mallopt(3)), and smaller ones are then reused.
-np.empty(30_000_000, np.uint8)
-
 
 def linear(x, W, b):
     """z = x W + b: (B, n) -> (B, m)."""
     return x @ W + b
 
 
-def linear_backward(dz, x):
-    """dW = x^T dz, and db, the sum of the rows of dz. (dx = dz W^T stands in `backward`: the lowest layer has none.)"""
-    return x.T @ dz, np.add.reduce(dz)
+def linear_backward(dz, x, W):
+    """dx = dz W^T, dW = x^T dz, and db, the sum of the rows of dz."""
+    return dz @ W.T, x.T @ dz, np.add.reduce(dz)
 
 
 def layer_norm(z):
-    """h = (z - mean(z)) / std(z) over each row, and std: Ba et al. 2016, eq. 4, without their gain and bias."""
+    """h = (z - mean(z)) / std over each row, and std = sqrt(variance + 1e-5): Ba et al. 2016, eq. 4, without their
+    gain and bias."""
     h = z - mean(z)
     std = np.sqrt(mean(h * h) + 1e-5)
     h /= std
@@ -30,10 +28,10 @@ def layer_norm(z):
 
 
 def layer_norm_backward(dh, h, std):
-    """dz = (dh - mean(dh) - h mean(dh h)) / std.
+    """dz = (dh - mean(dh) - h * mean(dh * h)) / std.
 
     By the chain rule: dz_j = sum_i dh_i ∂h_i/∂z_j, where ∂h_i/∂z_j = ([i = j] - 1/m - h_i h_j / m) / std since
-    ∂mean/∂z_j = 1/m and ∂std/∂z_j = h_j / m. ([i = j] is 1 or 0.)"""
+    ∂mean/∂z_j = 1/m and ∂std/∂z_j = h_j / m. ([i = j] is 1 or 0; docs/algorithm.md has each step.)"""
     return (dh - mean(dh) - h * mean(dh * h)) / std
 
 
@@ -73,7 +71,7 @@ class MLP:
             self.layers.append((W.reshape(n, m), b))
 
     def forward(self, x):
-        """(B, inputs) -> (B, outputs), and for `backward` a cache: each layer's input x, and h and std before it."""
+        """(B, inputs) -> (B, outputs), and a cache: each linear layer's input x, with the h and std it was made of."""
         cache = [(x, None, None)]
         for W, b in self.layers[:-1]:
             z = linear(x, W, b)
@@ -86,10 +84,10 @@ class MLP:
         """dL/dparameters, flat, from dL/doutputs (B, outputs) and the cache of `forward`."""
         gradients = []
         for (W, _), (x, h, std) in zip(reversed(self.layers), reversed(cache)):
-            dW, db = linear_backward(dz, x)
+            dx, dW, db = linear_backward(dz, x, W)
             gradients = [dW.ravel(), db, *gradients]
             if h is not None:  # else x is the network's input
-                dh = relu_backward(dz @ W.T, x)
+                dh = relu_backward(dx, x)
                 dz = layer_norm_backward(dh, h, std) if self.norm else dh
         return np.concatenate(gradients)
 

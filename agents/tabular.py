@@ -16,10 +16,10 @@ class QTable:
         return self.q.take(observations, axis=0)
 
     def update(self, batch, imitate=False, step=0):
-        """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) for each transition of a Batch, whatever the `step`.
+        """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) / k for each transition of a Batch, whatever the `step`.
 
-        A pair (s, a) in it k times moves k times by 1/k of its gradient, so in all by the mean: no value passes its
-        mean target, and no error needs clipping. (So in imitation, too, each pair weighs alike, however rare.)"""
+        k is how often its pair (s, a) is in the Batch, which so moves by the mean of its gradients: no value passes
+        its mean target, and no error needs clipping. (So in imitation, too, each pair weighs alike, however rare.)"""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)

@@ -22,9 +22,9 @@ class Judge:
         return float(self.beats_random and bound(self.clone_returns, -2) >= bound(later_half, 2))
 
 
-def bound(returns, errors, least_std=0.0):
-    """mean + errors * std / sqrt(n) of n `returns`, at most the best of them: so many standard errors from the mean.
-    For errors = -2 the true mean of normal returns is below it in 4% of cases for n = 10, 9% for 3 (Student 1908). A
-    few returns may agree by luck: `least_std` is what std counts as at least."""
+def bound(returns, n_errors, least_std=0.0):
+    """The mean of n `returns` + n_errors standard errors, std / sqrt(n); but at most the best of them. For -2 errors
+    the true mean of normal returns is below it in 4% of cases for n = 10, 9% for 3 (Student 1908). A few returns may
+    agree by luck: std counts as `least_std` at least."""
     std = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
-    return min(np.mean(returns) + errors * max(std, least_std) / np.sqrt(len(returns)), max(returns))
+    return min(np.mean(returns) + n_errors * max(std, least_std) / np.sqrt(len(returns)), max(returns))
