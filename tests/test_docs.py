@@ -49,7 +49,7 @@ def test_the_walkthrough_prints_what_it_says():
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
 def test_what_a_command_prints_stands_on_its_page(name, line, printed):
-    assert len(COMMANDS) > 5
+    assert len(COMMANDS) >= 5
     assert printed(line) in PAGES[name]
 
 
