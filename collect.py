@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import terminal
-from envs_text import names_none, parse_action
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError, are_numbers, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient, ServerError
+from replies import names_none, parse_action
 
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
 

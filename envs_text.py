@@ -1,4 +1,4 @@
-"""The environments in words: how each is made, observation -> sentence, reply -> action. Their rules stand in rules/.
+"""The environments in words: how each is made, observation -> sentence. Their rules stand in rules/.
 
 `ENVIRONMENTS` maps a name to a function that returns an `Environment`; a new one is one more such function."""
 
@@ -15,7 +15,6 @@ import gymnasium as gym
 import numpy as np
 
 from files import LARGEST, UserError, need
-from llm_client import CUT_OFF
 
 RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
@@ -261,94 +260,3 @@ def find_environment(name, reasoning=False):
     except (UserError, gym.error.Error) as error:
         raise UserError(f"{name}: {error}") from None
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")
-
-
-def parse_action(reply, actions):
-    """The number of the action that `reply` names, or None if it names none or leaves it open.
-
-    Thoughts before an answer do not count, nor does what a model plays on after it. The action stands behind the last
-    mark, such as `Action: 2`, `The answer is 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>; without one, it is a
-    number at the beginning or in the last line, or all of the reply, such as "Move left." There the line ends, or a
-    reason follows. A mention, a negation, a second thought, or an answer that is cut off names none."""
-    answer = re.split(THOUGHT_ENDS, reply.lower())[-1].strip()
-    answer = re.sub(LEFT_OVER, "", re.split(ANSWER_ENDS, answer)[0]).strip()
-
-    *before, said = re.split(MARK, in_symbols(answer, [word.lower() for word in actions]))
-    sentence = re.split(SENTENCE_ENDS, before[-1])[-1] if before else ""  # before the mark: "I avoid"
-    clause = re.split(CLAUSE_ENDS, sentence)[-1]
-    if answer.endswith(CUT_OFF) or re.search(CONDITION, sentence) or re.search(NEGATION, clause):
-        return None
-
-    if before:
-        found = re.match(NAMED + END + NO_OTHER, said)
-    else:
-        found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
-    listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + r"\W*\n\W*", part))}  # line by line
-    if not found or listed - {found[1]} or re.search(SECOND_THOUGHT, said[found.end() :]):
-        return None
-    return int(found[1])
-
-
-def names_none(said, actions):
-    """Does `said`, a recorded reply or a list of votes, name no action? Then a random one stood in."""
-    return all(parse_action(vote, actions) is None for vote in (said if isinstance(said, list) else [said]))
-
-
-def in_symbols(text, words):
-    """`text`, in small letters, with symbols in capitals for what names an action: N2 for the number of action 2, W2
-    for its word, L2 for the last word of that. "**2** (right)" becomes "N2 (W2L2)", but for spaces: "right" is both."""
-    last_words = [word if re.search(NEGATION, word) else word.split()[-1] for word in words]  # all of "no torque"
-    symbols = {str(i): f"N{i}" for i in range(len(words))}
-    for kind, forms in ("W", words), ("L", last_words):
-        for i, form in enumerate(forms):
-            symbols[form] = symbols.get(form, "") + f"{kind}{i}"  # "clockwise" ends two of Pendulum's: L0L1
-    symbols |= {form.replace("-", gap): symbol for form, symbol in symbols.items() for gap in ("", *" -‐‑–")}
-    longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
-    whole = rf"(?<![^\W_])(?<![.+−≠-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
-    text = re.sub(whole, lambda match: symbols[match[0]], text)
-    text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text.replace('",', ";"))  # JSON's commas end a clause
-    return re.sub(DRESS, " ", text)
-
-
-# The patterns, in the order of their use. What is no answer, and what dresses a word:
-THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
-THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
-THOUGHT_BEGINS = rf"<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>"  # one without an end
-NEXT = "(?:next|new) (?:turn|step|move|state|position)"
-PLAYS_ON = rf"\n[#*\s]*(?:human|user|observation|question|input|instruction|{NEXT})\W*[:\n]"
-ANSWER_ENDS = rf"{THOUGHT_BEGINS}|<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
-LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
-DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
-# A mark; what is STATED is one only where an action follows, as none does in "The action is safe."
-SYMBOL = r"[NWL][NWL\d]*"
-VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|walk|head|going|moving|pushing|accelerating"
-WISH = "i|i['’]ll|i['’]d|(?:you )?should|let['’]s|will|would"
-FILLERS = rf"(?:(?:{WISH}|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
-NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to take)?\s*"
-PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
-STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
-MARK = rf"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
-# What takes a mark back if it stands before it, in the same sentence or clause:
-SENTENCE_ENDS = r"[.!?;\n]|\b(?:but|so|thus|hence|therefore)\b"
-CONDITION = r"\b(?:if|when|else|otherwise)\b"
-CLAUSE_ENDS = r",(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
-REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = "alternative|other|previous|last(?! line)|backup|first thought|second|following|after that|later|example"
-NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
-# An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
-MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
-NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
-FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
-LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W*N\d+(?![.)])))?"  # after a sentence, if there is one
-WHY = "because|since|as"
-END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
-ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
-# What leaves it open: another action, but not as in "left is a hole"; or a second thought.
-IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
-UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action
-URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"  # 1. Go right; 1 (right to it)
-NO_OTHER = rf"(?!(?:\([^)\n]*\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
-WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"
-DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
-REGRET = rf"{DOUBT}|i mean|correction(?=[:,])|oops|sorry|apologies|i apologi[sz]e|{WRONG}"
-SECOND_THOUGHT = rf"\b(?:(?:wait|no)(?:[,!:—–]|-(?!\w))|(?:{REGRET})\b)"

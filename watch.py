@@ -22,9 +22,10 @@ import numpy as np
 
 import terminal
 from agents import DQN, QTable, make_agent
-from envs_text import ENVIRONMENTS, find_environment, names_none
+from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
 from files import UserError, need, read_policy, write_whole
+from replies import names_none
 
 
 def load_agent(path):

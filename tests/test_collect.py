@@ -21,10 +21,11 @@ from helpers import ROOT, environment, python, recorded, recording
 
 import collect
 from collect import Player
-from envs_text import find_environment, parse_action
+from envs_text import find_environment
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError
 from llm_client import FILTERED, Asking, ServerError
+from replies import parse_action
 
 CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
 CAR = environment("MountainCar-v0")._replace(make=lambda: gym.make("MountainCar-v0", max_episode_steps=5))

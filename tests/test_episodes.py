@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import episodes
 import loro
 from agents.tabular import QTable
-from envs_text import parse_action
 from episodes import Episode, episode_of, evaluate, play, read_rollouts, transitions, write_rollouts
 from files import UserError
+from replies import parse_action
 
 LAKE, CART = gym.make("FrozenLake-v1"), gym.make("CartPole-v1", max_episode_steps=200)
 MEAN_RETURNS = dict(zip(SHIPPED, [0.7, -13, 200, -114.7, -132.3, 0.1]))
