@@ -240,13 +240,11 @@ def find_environment(name, reasoning=False):
     what there is or what to change, if none is called so or if its parts do not fit together."""
     module, colon, own = name.rpartition(":")
     known = own_environments(module) if colon else ENVIRONMENTS
-    if own not in known:
-        problem = "has no description in words" if own in gym.registry else "is not an environment known here"
-        choice = ", ".join(f"{module}{colon}{each}" for each in known)
-        raise UserError(f"{name!r} {problem}; choose one of {choice}, or your own MODULE:NAME")
+    problem = "has no description in words" if own in gym.registry else "is not an environment known here"
+    choice = ", ".join(f"{module}{colon}{each}" for each in known)
+    need(own in known, f"{name!r} {problem}; choose one of {choice}, or your own MODULE:NAME")
     environment = known[own](own) if callable(known[own]) else None
-    if not isinstance(environment, Environment):
-        raise UserError(f"{name}: the value in ENVIRONMENTS is not a function that returns an Environment")
+    need(isinstance(environment, Environment), f"{name}: its value is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
     try:
         numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
