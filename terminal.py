@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import sys
-import sysconfig
 import traceback
 from contextlib import suppress
 from importlib.util import find_spec
@@ -27,34 +26,27 @@ FIGURES = (".png", ".svg", ".pdf")
 
 def guard(main, name):
     """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
-    130. All else is a fault, as is what went through the user's own code: its traceback, and 1."""
+    130. All else is a fault: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None if closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
-    loaded = {os.path.abspath(path) for module in sys.modules.values() if (path := getattr(module, "__file__", None))}
     try:
         main()
         return sys.stdout.flush()  # not later: the pipe may be broken
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
-    except Exception as error:
-        expected = isinstance(error, UserError | OSError | MemoryError) and not through_own_code(error, loaded)
-        if expected and isinstance(error, BrokenPipeError):
-            os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
-        code, problem = (2, printable(str(error) or type(error).__name__)) if expected else (1, traceback.format_exc())
+    except BrokenPipeError:
+        os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
+    except (UserError, OSError, MemoryError) as error:
+        code, problem = 2, printable(str(error) or type(error).__name__)
+    except Exception:
+        code, problem = 1, traceback.format_exc()
     with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
         status()
         print(f"{name}: {problem}", file=sys.stderr, flush=True)
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
-
-
-def through_own_code(error, loaded):
-    """Did `error` go through the user's own code, no library, not `loaded` at first? Its author needs the traceback."""
-    paths = {os.path.abspath(each.filename) for each in traceback.extract_tb(error.__traceback__)} - loaded
-    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return any(os.path.isfile(path) and not path.startswith(libraries) for path in paths)  # no <string>, no .pyx
 
 
 def printable(text):
