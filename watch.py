@@ -78,10 +78,7 @@ def frames(environment, episode, render_mode):
     """Plays an Episode again, and yields what Gymnasium draws: arrays (height, width, 3), or None in a window."""
     need(episode.seed is not None, "an episode without its seed cannot be played again")
     need(render_mode in environment.make().metadata.get("render_modes", ()), "no pictures: this environment draws none")
-    try:
-        env = environment.make(render_mode=render_mode)
-    except TypeError as error:
-        raise UserError(f"no pictures: its make must hand options such as render_mode to gym.make ({error})") from None
+    env = environment.make(render_mode=render_mode)
     env.reset(seed=episode.seed)
     yield env.render()
     for action in episode.actions:

@@ -421,12 +421,6 @@ def test_an_environment_that_draws_nothing_says_so():
         list(watch.frames(plain, episode, "rgb_array"))
 
 
-def test_a_make_that_takes_no_options_draws_nothing():
-    known, (episode, *_) = environment("FrozenLake-v1"), recorded("FrozenLake-v1")[1]
-    with pytest.raises(UserError, match="no pictures: its make must hand options such as render_mode"):
-        list(watch.frames(known._replace(make=lambda: known.make()), episode, "rgb_array"))
-
-
 def test_a_file_cannot_make_watch_import_a_module(module, shown, tmp_path):
     path = write_lines(tmp_path / "bad.jsonl", {"format": "loro-rollouts-1", "env": "my_games:Taxi-v4"}, {})
     with pytest.raises(UserError, match="may be imported"):
