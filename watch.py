@@ -10,7 +10,6 @@ import signal
 import sys
 import textwrap
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,38 +20,32 @@ import gymnasium as gym
 import numpy as np
 
 import terminal
-from agents import DQN, QTable, make_agent
+from agents import make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
 from files import UserError, need, read_policy, write_whole
 from replies import names_none
 
 
-def load_agent(path):
-    """(the name of its environment, the learner) of the policy that loro.py kept at `path`: it plays as in the end.
+def load_agent(path, environment):
+    """The learner that loro.py kept at `path`, in the Environment that it was kept from: it plays as in the end.
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
     agent.clone, the logits of how sure it is that the LLM would do them, from which no rewards can be learnt. Raises
     UserError, or OSError if unreadable."""
     about, learnt = read_policy(Path(path))
+    config, now = about["config"], environment.numbers()
     try:
-        settings = SimpleNamespace(**about["config"])
-        low, high, scale, rng = settings.low, settings.high, float(settings.reward_scale), np.random.default_rng()
-        if low is None:
-            agent = QTable(*learnt.shape, scale, settings, rng)
-        else:
-            sizes = len(low), *settings.hidden, about["n_actions"]  # checked before a network is made: they may be huge
-            n_parameters = sum((n + 1) * m for n, m in pairwise(sizes))
-            if learnt.shape != (n_parameters,) or not np.isfinite([low, high]).all():
-                raise ValueError
-            agent = DQN(low, high, about["n_actions"], scale, settings, rng)
-            for network in agent.online, agent.target:  # they were not kept; so a learner may learn on
-                network.parameters[:] = learnt
-        agent.learnt[:], agent.clone = learnt, about.get("clone")
-        return str(about["env"]), agent
+        agent = make_agent(environment.make(), environment, SimpleNamespace(**config), np.random.default_rng())
+        fit = agent.learnt.shape == learnt.shape and all(config[x] == now[x] for x in ("low", "high", "reward_scale"))
     except (KeyError, AttributeError, TypeError, ValueError):
-        raise UserError(f"{path} is not a whole policy; run that seed again") from None
+        fit = False
+    need(fit, f"{path} is of another environment than there is now, or of other code; run that seed again")
+    for network in (agent.online, agent.target) if now["low"] else ():  # they were not kept; so a learner may learn on
+        network.parameters[:] = learnt
+    agent.learnt[:], agent.clone = learnt, about.get("clone")
+    return agent
 
 
 def steps(environment, episode, agent):
@@ -114,15 +107,13 @@ def main():
         raise UserError("there is no screen for --human; give --pictures FILE.gif")
     need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
-    name, agent = load_agent(file) if file.suffix == ".npz" else (recorded_environment(file), None)
+    is_policy = file.suffix == ".npz"
+    name = read_policy(file)[0].get("env") if is_policy else recorded_environment(file)
     need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
     need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     environment = find_environment(name)
-    env = environment.make()
+    env, agent = environment.make(), load_agent(file, environment) if is_policy else None
     if agent:
-        fresh = make_agent(env, environment, agent.settings, np.random.default_rng())
-        if fresh.learnt.shape != agent.learnt.shape:
-            raise UserError(f"{file} is of other observations or actions than {name} has now; run it again")
         greedy = partial(act, agent, 0.0, np.random.default_rng(0))
         seeds = range(options.seed, options.seed + max(options.episodes, chosen + 1))
         header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]

@@ -22,7 +22,7 @@ from benchmarks import ROOT
 from benchmarks.coverage import coverage
 from envs_text import find_environment
 from episodes import act, play, read_rollouts, write_rollouts
-from files import need, read_results
+from files import need, read_policy, read_results
 from watch import load_agent
 
 SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
@@ -30,8 +30,9 @@ SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
 
 def record(policy):
     """Ten episodes of a kept policy for each of SHARES."""
-    env_name, agent = load_agent(policy)
-    env = find_environment(env_name).make()
+    env_name = read_policy(policy)[0]["env"]
+    environment = find_environment(env_name)
+    env, agent = environment.make(), load_agent(policy, environment)
     for share in SHARES:
         rng = np.random.default_rng(0)
         episodes = [play(env, partial(act, agent, share, rng), seed) for seed in range(10)]
