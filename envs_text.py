@@ -221,14 +221,11 @@ def own_environments(module):
     wrong = f"{module!r} is no module with ENVIRONMENTS"
     named = all(map(str.isidentifier, module.split("."))) and not module.endswith(".py")
     need(named, f"{wrong}: give the name of one, such as my_games")
-    sys.path.insert(0, here := os.getcwd())  # first for this import
+    sys.path.insert(0, os.getcwd())  # first, as for any script that lies there
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError, SystemExit) as error:
         raise UserError(f"{wrong}: {str(error) or 'it ends Python'}") from None
-    finally:
-        sys.path.remove(here)
-        sys.path.append(here)  # last for what it imports later
     need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {found}")
     return found.ENVIRONMENTS
 

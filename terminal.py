@@ -11,9 +11,8 @@ import traceback
 from contextlib import suppress
 from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
-from itertools import accumulate, groupby
+from itertools import groupby
 from pathlib import Path
-from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -58,9 +57,8 @@ def status(*texts, log=False):
     """Replaces the status line on stderr by `texts`; where stderr is no terminal, writes only what is for the `log`."""
     text = printable(" ".join(texts))
     if sys.stderr.isatty():
-        ends, columns = accumulate(1 + (east_asian_width(c) in "WF") for c in text), shutil.get_terminal_size().columns
-        shown = "".join(c for c, end in zip(text, ends) if end < columns)
-        print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)
+        shown = text[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K\x1b[?7l{shown}\x1b[?7h", end="", file=sys.stderr, flush=True)  # wide letters do not wrap
     elif log:
         print(text, file=sys.stderr, flush=True)
 
