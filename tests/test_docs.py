@@ -1,6 +1,7 @@
 """The pages say what the code prints today: the walkthrough's numbers, and each table that stands by its command."""
 
 import doctest
+import functools
 import importlib
 import re
 import shlex
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
+import files
 from benchmarks.measure import measure
 from envs_text import find_environment
 from episodes import read_rollouts
@@ -23,9 +25,13 @@ CODE = "study.md", "methods.md", "servers.md", "cluster.md"
 BLOCKS = re.findall(r"```python\n((?:(?!```).)*)```\n+```\n(.*?)```", "".join(PAGES[page] for page in CODE), re.S)
 
 
+read_once = functools.cache(files.read_results)  # a study, of which many blocks and commands tell
+
+
 @pytest.fixture(autouse=True)
 def where_commands_are_given(monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(files, "read_results", read_once)
 
 
 @pytest.fixture
