@@ -23,23 +23,28 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # 
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 
-def group(results, methods, first=None):
-    """{(env, name): row}, of `methods` in their order; a row is a result of several `seeds`, `returns` a line for each,
-    `llm_mean` the LLM's mean, or None. Its name is the method, then the model and the folder unless they are usual.
-    first: how many evaluations of each count; None: all."""
-    # Usual in an environment is the folder of `online`, or else the first; and the model there if it is the only one.
+def runs_of_rows(results, methods):
+    """{(env, name): its results by seed}, of `methods` in their order. A name is the method, then the model and the
+    folder unless they are usual in env: the folder of `online`, or else the first; the model there if it is one."""
     usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
     usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
     models = {env: {r["model"] for r in results if (r["env"], r["folder"]) == (env, usual[env])} for env in usual}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
-    runs_of, rows, lengths = {}, {}, {}
+    found = {}
     for run in chosen:
         env, name, model, folder = (run[field] for field in ("env", "method", "model", "folder"))
         name += f", {model}" if model and models[env] - {None} != {model} else ""
         name += f", {folder}" if folder != usual[env] else ""
-        runs_of.setdefault((env, name), []).append(run)
-    for (env, name), runs in runs_of.items():
+        found.setdefault((env, name), []).append(run)
+    return found
+
+
+def group(results, methods, first=None):
+    """{(env, name): row} of `runs_of_rows`: a row is a result of several `seeds`, `returns` a line for each, `llm_mean`
+    the LLM's mean, or None. first: how many evaluations of each count; None: all. Raises UserError for unlike runs."""
+    rows, lengths, found = {}, {}, runs_of_rows(results, methods)
+    for (env, name), runs in found.items():
         for (s, then), (t, now) in pairwise((run["seed"], run["config"]) for run in runs):
             unlike = ", ".join(key for key in then | now if then.get(key) != now.get(key))
             what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
@@ -48,7 +53,7 @@ def group(results, methods, first=None):
         n = returns.shape[1]
         if n != lengths.setdefault(env, n):  # that of the environment's first row
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
-            least = min(len(run["returns"]) for run in chosen if run["env"] == env)
+            least = min(len(each[0]["returns"]) for (where, _), each in found.items() if where == env)
             raise UserError(f"{what}; give --first {least}, or the folders of comparable runs alone")
         llm_returns = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
         llm_mean = np.mean(llm_returns) if llm_returns else None

@@ -48,6 +48,17 @@ def load_agent(path, environment):
     return agent
 
 
+def environment_of(file, own):
+    """(name, Environment) of the policy or recording `file`. own: the MODULE:NAME that the user gave, or None: what a
+    file names is no reason to import a module. Raises UserError, saying what to give, if there is none."""
+    need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
+    need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
+    name = read_policy(file)[0].get("env") if file.suffix == ".npz" else recorded_environment(file)
+    need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
+    need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
+    return name, find_environment(name)
+
+
 def steps(environment, episode, agent):
     """The lines that tell an Episode: at each step the map, the sentence, the answer or the values, and what came."""
     for t, (observation, action) in enumerate(zip(episode.observations, episode.actions)):  # not the last observation
@@ -100,20 +111,15 @@ def main():
     add("--pictures", type=terminal.writable(".gif"), metavar="FILE.gif", help="draw that one, or the first, into it")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
-    file, own, chosen = options.file, options.env, options.episode or 0
+    file, chosen = options.file, options.episode or 0
     if not options.human:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
     elif sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"} & os.environ.keys():
         raise UserError("there is no screen for --human; give --pictures FILE.gif")
-    need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
-    need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
-    is_policy = file.suffix == ".npz"
-    name = read_policy(file)[0].get("env") if is_policy else recorded_environment(file)
-    need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
-    need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
-    environment = find_environment(name)
-    env, agent = environment.make(), load_agent(file, environment) if is_policy else None
-    if agent:
+    name, environment = environment_of(file, options.env)
+    env, agent = environment.make(), None
+    if file.suffix == ".npz":
+        agent = load_agent(file, environment)
         greedy = partial(act, agent, 0.0, np.random.default_rng(0))
         seeds = range(options.seed, options.seed + max(options.episodes, chosen + 1))
         header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]
