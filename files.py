@@ -99,20 +99,27 @@ def code_checksum(*parts):
     """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
     inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
     parts = *parts, *(module for name, module in sorted(sys.modules.items()) if name.startswith(inside))
-    return checksum([bare_code(part) for part in parts])
+    return checksum([as_lists(tree_of(part)) for part in parts])
 
 
-def bare_code(part):
-    """The code of a function, class or module as Python writes it, without docstrings; for a lambda, which is but part
-    of a line, its module's."""
+def tree_of(part):
+    """The syntax tree of a function, class or module; for a lambda, which is but part of a line, its module's."""
     try:
-        tree = ast.parse(inspect.getsource(part))
+        return ast.parse(inspect.getsource(part))
     except (SyntaxError, TypeError):
-        tree = ast.parse(inspect.getsource(inspect.getmodule(part)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body[:1] = [] if node.body[1:] else [ast.Pass()]
-    return ast.unparse(tree)
+        return ast.parse(inspect.getsource(inspect.getmodule(part)))
+
+
+def as_lists(node):
+    """A syntax tree in lists, without docstrings, and without empty fields, which some versions of Python add."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        node.body[:1] = [] if node.body[1:] else [ast.Pass()]
+    if isinstance(node, ast.JoinedStr):  # of an f-string Python 3.12 has some empty parts more
+        node.values = [part for part in node.values if getattr(part, "value", None) != ""]
+    if isinstance(node, ast.AST):
+        fields = [[name, as_lists(value)] for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return [type(node).__name__, *fields]
+    return [as_lists(each) for each in node] if isinstance(node, list) else repr(node)
 
 
 def file_name(text):
