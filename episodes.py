@@ -48,10 +48,12 @@ def play(env, policy, seed):
         observations.append(np.copy(observation))  # the environment may write the next one into the same array
         actions.append(action)
         rewards.append(float(reward))
-    dtype = env.observation_space.dtype
-    steps = np.array(observations, dtype), np.array(actions), np.array(rewards)
+    space = env.observation_space
+    steps = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
     if not all((abs(each) <= LARGEST).all() for each in steps):
         raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
+    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, observations)):
+        raise UserError(f"episode with seed {seed}: an observation is not in {space}")
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 

@@ -1,6 +1,7 @@
 """What lies on disk: files written whole or not at all; results and policies, read and checked in one place."""
 
 import ast
+import glob
 import gzip
 import inspect
 import io
@@ -74,11 +75,11 @@ def check_writable(path):
         pass
 
 
-def parse_json(text):
-    """The JSON object in `text` (bytes in UTF-8). Raises UserError, in a line, if it holds none."""
+def parse_json(text, finite=True):
+    """The JSON object in `text` (bytes in UTF-8), of `finite` numbers alone. Raises UserError, if it is none."""
     try:
-        found = json.loads(text.decode("utf-8"))
-        json.dumps(found, allow_nan=False)
+        found = json.loads(text.decode("utf-8-sig"))
+        json.dumps(found, allow_nan=not finite)
     except (ValueError, RecursionError):
         raise UserError("not JSON in UTF-8, of finite numbers") from None
     need(isinstance(found, dict), "not a JSON object")
@@ -166,7 +167,7 @@ def result(folder, known, resume, make):
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     keep(result_path(folder, known), made, {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}, agent)
-    return made, agent
+    return json.loads(json.dumps(made)), agent  # as it will be read: with lists for tuples
 
 
 def keep(path, result, about, agent):
@@ -213,7 +214,8 @@ def read_results(place):
     holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(place)
     if place.is_dir():
-        paths = sorted(place.resolve().rglob("*.json"))
+        place = place.absolute()
+        paths = sorted(place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True))  # follows links
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
             named = path == result_path(path.parent.parent, each)

@@ -119,10 +119,10 @@ class ChatClient:
         """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
+            if response.status_code in (401, 403) or response.status_code >= 500:
+                self._answer(response, data)  # raises what it says
         except UnusableAnswer as failure:
             raise ServerError(f"{self.base_url} {failure.problem}") from None
-        if response.status_code in (401, 403):
-            self._answer(response, data)  # raises what it says
         with suppress(ValueError, KeyError, TypeError):
             return [self._shown(model["id"]) for model in parse_json(data)["data"]]
         return []
@@ -171,9 +171,11 @@ class ChatClient:
             raise ServerError(f"--base-url: {said}") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
-            said = self._shown(str(error).rpartition(": ")[2].rstrip("\"')>"))  # the innermost of its causes
-            if isinstance(error, requests.exceptions.SSLError):
-                said = "it speaks no https, or shows a certificate that is not trusted"
+            said = "it speaks no https, or shows a certificate that is not trusted"
+            if not isinstance(error, requests.exceptions.SSLError):
+                while error.__context__:  # to the innermost of its causes
+                    error = error.__context__
+                said = self._shown(error)
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs") from None
         with self.lock:
             self.costs["requests"] += 1
@@ -183,9 +185,10 @@ class ChatClient:
     def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            found = parse_json(re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S))  # Gemini's errors are in a list
+            found = parse_json(re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S), finite=False)  # Gemini's list
         except ValueError:
-            found = {"error": f"no JSON (does --base-url end in /v1?): {data.decode(errors='replace')}"}
+            hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
+            found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}
         if response.status_code != 200 or found.get("error"):
             error = found.get("error") or found
             if isinstance(error, dict) and error.get("code") == "content_filter":

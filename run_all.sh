@@ -70,6 +70,11 @@ wait $! || failed=1
 [[ -n $newline ]] || echo >&2
 
 table=$(python report.py "$out") && tee "$out/table.md" <<< "$table" || failed=1
-[[ -z $table || ! -d $out/main ]] ||
-    python report.py "$out/main" --methods loro-plus loro online --figure "$out/figure.png" > /dev/null || failed=1
+if [[ -n $table && -d $out/main ]]; then
+    if python -c "import matplotlib" 2> /dev/null; then
+        python report.py "$out/main" --methods loro-plus loro online --figure "$out/figure.png" > /dev/null || failed=1
+    else
+        echo "no figure, for want of matplotlib; pip install matplotlib" >&2
+    fi
+fi
 [[ $failed == 0 ]] || end "something failed, see above; the same command tries it again" 1

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import UserError, check_writable, need, parse_json
+from files import UserError, check_writable, parse_json
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -34,9 +34,9 @@ def guard(main, name):
         return sys.stdout.flush()  # not later: the pipe may be broken
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
-    except BrokenPipeError:
-        os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
     except (UserError, OSError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError) and not sys.stdout.isatty():
+            os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
         code, problem = 2, printable(str(error) or type(error).__name__)
     except Exception:
         code, problem = 1, traceback.format_exc()
@@ -89,6 +89,8 @@ def writable(*suffixes):
     def convert(text):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
+        if suffixes == FIGURES and not find_spec("matplotlib"):
+            raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
         check_writable(Path(text))
         return Path(text)
 
@@ -101,6 +103,13 @@ def json_object(text):
         return parse_json(text.encode())
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is {error}") from None
+
+
+def some_text(text):
+    """The type of an option that takes a text."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; is a variable not set?")
+    return text
 
 
 def add_fields(parser, title, fields):
@@ -118,7 +127,8 @@ def add_fields(parser, title, fields):
         if isinstance(default, tuple):
             default = " ".join(map(str, default))  # as it is typed
         told = helps.get(name, "") + ("" if default is None else f" ({default})")
-        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **forms.get(kind, {}))
+        kinds = forms.get(kind, {"type": some_text})
+        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **kinds)
 
 
 def comments(fields):
@@ -156,7 +166,6 @@ def parse(methods, settings, asking, arguments=None):
     asked = {name: value for name, value in vars(options).items() if name in asking._fields}
     if options.reasoning:
         asked.setdefault("max_tokens", 2048)
-    need(not options.figure or find_spec("matplotlib"), "--figure needs matplotlib; pip install matplotlib")
     if asked and not {"model", "base_url"} & asked.keys():
         raise UserError("there is no server to ask; give --base-url and --model, or leave out the options for one")
     if asked and not any(methods[name].data == "llm" for name in options.method):

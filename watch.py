@@ -133,10 +133,11 @@ def main():
     else:
         rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
         lines = [*str(rules).splitlines(), *steps(environment, episode, agent)]
-    for line in map(terminal.printable, lines):
-        print(textwrap.fill(line, shutil.get_terminal_size().columns))
-    mean = np.mean([each.total for each in episodes])
-    print(terminal.printable(f"{name}: {len(episodes)} episodes by {header.get('model')}, mean return {mean:.2f}"))
+    mean, columns = np.mean([each.total for each in episodes]), shutil.get_terminal_size().columns
+    shown = [textwrap.fill(line, columns) for line in map(terminal.printable, lines)]
+    who = terminal.printable(header.get("model"))
+    shown.append(f"{name}: {len(episodes)} episodes by {who}, mean return {mean:.2f}")
+    print("\n".join(shown))  # at once: `| head` ends no picture
     try:
         if options.pictures:
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch

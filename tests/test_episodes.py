@@ -426,6 +426,12 @@ def test_the_record_of_an_episode_leaves_out_what_is_unknown():
     assert set(episodes.record_of(play(Doubling(1), lambda observation: 0, None))) == set(EPISODE) - {"seed"}
 
 
+def test_an_observation_that_is_none_of_a_tables_states_is_refused():  # before a file holds it
+    env = gym.wrappers.TransformObservation(Doubling(3), lambda s: s, gym.spaces.Discrete(3))
+    with pytest.raises(UserError, match=r"episode with seed 7: an observation is not in Discrete\(3\)"):
+        play(env, lambda s: 0, 7)
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -2e12])
 def test_what_no_file_could_hold_is_not_played_on(wrong):
     env = Doubling(3)

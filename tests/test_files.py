@@ -355,7 +355,7 @@ def test_a_result_is_kept_as_it_is_returned(tmp_path):
     assert agent is run()[1]
     assert made["returns"] == [1.0, 2.0, 0.5] and made["cumulative_reward"] == 3.5 and made["updates"] == 7
     kept = json.loads(where(tmp_path).read_text())
-    assert kept == json.loads(json.dumps(made)) and KNOWN.items() <= made.items()
+    assert kept == made and json.loads(json.dumps(KNOWN)) == {name: made[name] for name in KNOWN}
     assert files.read_result(where(tmp_path).read_bytes(), "x") == kept
     assert names(where(tmp_path).parent) == ["loro-3.json", "loro-3.npz"]
 
@@ -576,6 +576,14 @@ def test_a_study_is_found_from_any_folder_above_its_results(study, monkeypatch):
     assert files.read_results(study / "main" / "Walk-v0") == walks
     monkeypatch.chdir(study / "main" / "Walk-v0")
     assert files.read_results(Path(".")) == walks
+
+
+def test_a_link_to_a_folder_is_followed(study):  # as from a disk that was full
+    walks = files.read_results(study / "main" / "Walk-v0")
+    (study / "main" / "Walk-v0").rename(study.parent / "elsewhere")
+    (study / "main" / "Walk-v0").symlink_to("../../elsewhere")
+    assert len(walks) == 2 and files.read_results(study / "main" / "Walk-v0") == walks
+    assert len(files.read_results(study)) == 4
 
 
 def test_a_packed_study_is_the_study_whenever_it_is_packed(study, monkeypatch):

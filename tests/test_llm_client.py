@@ -241,6 +241,30 @@ def test_deep_nesting_is_no_answer(monkeypatch):
         client(server).ask(HELLO)
 
 
+def test_what_some_servers_add_to_json_is_no_fault(monkeypatch):
+    def answer(self, fault, messages):
+        self.send(200, '\ufeff{"choices": [{"message": {"content": "2"}, "logprobs": {"token": -Infinity}}]}')
+
+    monkeypatch.setattr(Handler, "answer", answer)
+    with ChatServer() as server:
+        assert client(server).ask(HELLO) == "2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda self, *_: setattr(self, "close_connection", True), "off: Remote end closed connection without resp"),
+        (lambda self, *_: self.send(500, "Internal Server Error"), "answers 500: no JSON: Internal Server Error$"),
+        (lambda self, *_: self.send(502, ""), "answers 502: no JSON: nothing$"),
+        (lambda self, *_: self.send(200, "<html>"), r"answers 200: no JSON \(does --base-url end in /v1\?\): <html>$"),
+    ],
+)
+def test_what_happened_is_said_in_few_words(monkeypatch, answer, said):
+    monkeypatch.setattr(Handler, "answer", answer)
+    with ChatServer() as server, pytest.raises(ServerError, match=said):
+        client(server).ask(HELLO)
+
+
 def test_what_is_wrong_at_the_moment_can_be_seen(waits):
     with ChatServer(fault=first("an error")) as server:
         one = client(server)
@@ -437,7 +461,8 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
 
 
 @pytest.mark.parametrize(
-    ("status", "problem"), [(401, "answers 401: no key; set OPENAI_API_KEY"), (None, "cannot be reached")]
+    ("status", "problem"),
+    [(401, "answers 401: no key; set OPENAI_API_KEY"), (500, "answers 500: no key$"), (None, "cannot be reached")],
 )
 def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(status, '{"error": {"message": "no key"}}'))

@@ -793,6 +793,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", ":FrozenLake-v1"], "'' is no module"),
         (["--env", "FrozenLake-v1", "--extra", "{a}"], "argument --extra: '{a}' is not JSON"),
         (["--env", "FrozenLake-v1", "--votes", 5], "there is no server to ask"),
+        (["--env", "FrozenLake-v1", "--base-url", "", "--model", ""], "argument --base-url: it is empty"),
         (["--env", "FrozenLake-v1", "--reasoning"], "there is no server to ask"),
         (["--env", "FrozenLake-v1", "--method", "online", "--model", "m"], "online asks no server"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
@@ -876,7 +877,7 @@ def test_a_run_can_be_drawn(tmp_path, command):
 
 def test_a_figure_is_refused_before_the_runs_where_nothing_can_draw_it(tmp_path, command, monkeypatch):
     monkeypatch.setattr("terminal.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"--figure needs matplotlib; pip install matplotlib"):
+    with pytest.raises(UserError, match=r"--figure: it needs matplotlib; pip install matplotlib"):
         command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", tmp_path / "a.png")
     assert not (tmp_path / "out").exists()
 

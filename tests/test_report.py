@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, python
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -447,11 +447,10 @@ def test_dollars_are_drawn_and_a_picture_that_cannot_be_written_leaves_the_old_o
     assert show(tmp_path / "results", "--figure", path).code == 2 and path.read_bytes() == b"old"
 
 
-def test_without_matplotlib_the_table_is_there_and_it_says_what_to_install(study, tmp_path, show, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+def test_without_matplotlib_it_says_what_to_install(study, tmp_path, show, monkeypatch):
+    monkeypatch.setattr("terminal.find_spec", lambda name: None)
     done = show(study, "--figure", tmp_path / "figure.png")
-    assert done.code == 0 and names(done) == ["loro", "online"]
-    assert done.err == "no figure, for want of matplotlib; pip install matplotlib\n"
+    assert done.code == 2 and done.out == "" and "it needs matplotlib; pip install matplotlib" in done.err
 
 
 @pytest.mark.parametrize(
@@ -483,6 +482,12 @@ def test_a_reader_that_has_seen_enough_does_not_keep_the_figure_from_being_drawn
     monkeypatch.setattr(sys, "stdout", Head(io.BytesIO(), write_through=True))
     show(study, "--figure", tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_backend_that_there_is_not_is_not_asked_for(study, tmp_path):
+    pytest.importorskip("matplotlib")
+    process = python(ROOT / "report.py", study, "--figure", tmp_path / "a.svg", env={**os.environ, "MPLBACKEND": "no"})
+    assert process.communicate()[1] == "" and (tmp_path / "a.svg").is_file()
 
 
 def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path):

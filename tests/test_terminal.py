@@ -330,6 +330,17 @@ def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, cod
     assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
 
 
+def test_a_broken_pipe_that_is_not_stdouts_is_told(monkeypatch, capsys):  # such as one to a simulator
+    def fail():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("os._exit", sys.exit)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(SystemExit) as ended:
+        terminal.guard(fail, "x.py")
+    assert ended.value.code == 2 and "x.py: [Errno 32] Broken pipe" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flush", [False, True])
 def test_it_ends_though_nobody_hears_its_last_word(monkeypatch, flush):
     class Gone(io.StringIO):

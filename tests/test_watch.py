@@ -1,5 +1,6 @@
 """Policies that were kept, what a person sees of them and of recorded episodes, and environments of one's own."""
 
+import io
 import json
 import os
 import re
@@ -460,6 +461,22 @@ def test_a_module_that_does_not_compile_is_named(module, tmp_path):
 
 def blocks(name):
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+def test_a_reader_that_has_seen_enough_does_not_keep_the_picture_from_being_drawn(tmp_path, monkeypatch):
+    pytest.importorskip("PIL"), pytest.importorskip("pygame")
+
+    class Head(io.TextIOWrapper):
+        def write(self, text):
+            if text.strip() and self.tell():
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Head(io.BytesIO(), write_through=True))
+    path = tmp_path / "a.gif"
+    monkeypatch.setattr(sys, "argv", ["watch.py", str(recording("CliffWalking-v1")), "--pictures", str(path)])
+    watch.main()
+    assert path.read_bytes().startswith(b"GIF")
 
 
 def test_readmes_lines_load_a_policy(tmp_path, monkeypatch, command):
