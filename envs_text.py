@@ -44,7 +44,8 @@ class Environment(NamedTuple):
 
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
-    make, describe, actions, budget, *_, low, high, grid, rules = environment
+    make, describe, actions = environment.make, environment.describe, environment.actions
+    low, high, grid, budget = environment.low, environment.high, environment.grid, environment.evaluations
     need(callable(make) and callable(describe), "its make and its describe are not both functions")
     env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
@@ -75,7 +76,8 @@ def check(environment):
     need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(environment.random_std >= 0, "its random_std is below 0")
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
-    need(type(rules) is str and rules.strip(), "it has no rules; give its Environment `rules`")
+    has_rules = isinstance(environment.rules, str) and environment.rules.strip()
+    need(has_rules, "it has no rules; give its Environment `rules`")
     rows = isinstance(grid, tuple | list) and all(isinstance(row, str) for row in grid)
     need(rows and len(set(map(len, grid))) < 2, "its grid is not a tuple of rows of one length")
     need(len("".join(grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
