@@ -15,7 +15,7 @@ THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
 THOUGHT_BEGINS = rf"<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>"  # one without an end
 NEXT = "(?:next|new) (?:turn|step|move|state|position)"
-PLAYS_ON = rf"\n[#*\s]*(?:human|user|observation|question|input|instruction|{NEXT})\W*[:\n]"
+PLAYS_ON = rf"\n[#* ]*(?:human|user|observation|question|input|instruction|{NEXT})\W*[:\n]"
 ANSWER_ENDS = rf"{THOUGHT_BEGINS}|<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
 LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
 DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
@@ -37,9 +37,10 @@ UNDECIDED = "alternative|other|previous|last(?! line)|backup|first thought|secon
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
 # An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
-NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}\w*[NWL]\1{MORE})*"
+LIKE = rf"(?=\w*[NWL]\1(?!\d)){SYMBOL}\b"  # a symbol of the same action
+NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}{LIKE})*"
 FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
-LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W*N\d+(?![.)])))?"  # after a sentence, if there is one
+LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{0,40}N\d+(?![.)])))?"  # after a sentence, if there is one
 WHY = "because|since|as"
 END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason

@@ -174,14 +174,15 @@ def test_recorded_replies_name_the_action_that_was_taken(name):
             assert [parse_action(reply, environment(name).actions) for reply in episode.replies] == [*episode.actions]
 
 
-LONG = ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n"]
+LONG = ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n", "*\n", ".\n"]
+LONG += ["no torque\n", "go no torque, "]  # a word, and its last word
 
 
 @pytest.mark.parametrize("part", LONG)
 def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
     actions = environment("Pendulum-v1").actions
-    for begun in "", "2) ":
-        assert parse_action(begun + part * 50_000, actions) == parse_action(begun + part * 20, actions)
+    for begun, end in ("", ""), ("2) ", ""), ("Action: ", "\n1"):
+        assert parse_action(begun + part * 50_000 + end, actions) == parse_action(begun + part * 20 + end, actions)
 
 
 def test_the_words_of_an_action_are_words_and_no_pattern():
