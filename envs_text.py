@@ -223,7 +223,8 @@ def own_environments(module):
     wrong = f"{module!r} is no module with ENVIRONMENTS"
     named = all(map(str.isidentifier, module.split("."))) and not module.endswith(".py")
     need(named, f"{wrong}: give the name of one, such as my_games")
-    sys.path.insert(0, os.getcwd())  # first, as for any script that lies there
+    if sys.path[0] != os.getcwd():
+        sys.path.insert(0, os.getcwd())  # first, as for any script that lies there
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError, SystemExit) as error:

@@ -52,7 +52,7 @@ def play(env, policy, seed):
     steps = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
     if not all((abs(each) <= LARGEST).all() for each in steps):
         raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
-    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, observations)):
+    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, steps[0])):
         raise UserError(f"episode with seed {seed}: an observation is not in {space}")
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 

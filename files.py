@@ -76,7 +76,7 @@ def check_writable(path):
 
 
 def parse_json(text, finite=True):
-    """The JSON object in `text` (bytes in UTF-8), of `finite` numbers alone. Raises UserError, if it is none."""
+    """The JSON object in `text` (bytes in UTF-8), if `finite` without nan and infinity. UserError if it is none."""
     try:
         found = json.loads(text.decode("utf-8-sig"))
         json.dumps(found, allow_nan=not finite)
@@ -214,11 +214,13 @@ def read_results(place):
     holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(place)
     if place.is_dir():
-        place = place.absolute()
-        paths = sorted(place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True))  # follows links
+        place = Path(os.path.abspath(place))
+        paths = [place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True)]  # follows links
+        paths.sort(key=lambda path: path == path.resolve())
+        paths = sorted({path.resolve(): path for path in paths}.values())  # each file once, under its own name
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
-            named = path == result_path(path.parent.parent, each)
+            named = any(name == result_path(name.parent.parent, each) for name in (path, path.resolve()))
             need(named, f"{path} holds another run than its name says; move it away")
     else:
         need(place.is_file(), f"there is no {place}; give a folder that loro.py wrote to, or a packed study")

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from concurrent import futures
 from contextlib import suppress
+from http.client import HTTPException
 from typing import NamedTuple
 
 import requests
@@ -19,6 +20,7 @@ from files import UserError, parse_json
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
 LARGEST_ANSWER = 1_000_000  # bytes
+CAUSES = OSError, HTTPError, HTTPException, ValueError  # of a request that fails, one of the other
 THIS_MACHINE = r"https?://(localhost|127\.|0\.0\.0\.0|\[::1?\])"  # no proxy stands before its own servers
 CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
 REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
@@ -119,7 +121,7 @@ class ChatClient:
         """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
-            if response.status_code in (401, 403) or response.status_code >= 500:
+            if response.status_code in (401, 403, 429) or response.status_code >= 500:
                 self._answer(response, data)  # raises what it says
         except UnusableAnswer as failure:
             raise ServerError(f"{self.base_url} {failure.problem}") from None
@@ -173,7 +175,7 @@ class ChatClient:
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             said = "it speaks no https, or shows a certificate that is not trusted"
             if not isinstance(error, requests.exceptions.SSLError):
-                while error.__context__:  # to the innermost of its causes
+                while isinstance(error.__context__, CAUSES):  # to the innermost
                     error = error.__context__
                 said = self._shown(error)
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs") from None
@@ -185,7 +187,8 @@ class ChatClient:
     def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            found = parse_json(re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S), finite=False)  # Gemini's list
+            alone = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
+            found = parse_json(alone, finite=False)
         except ValueError:
             hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
             found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}

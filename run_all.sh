@@ -71,7 +71,7 @@ wait $! || failed=1
 
 table=$(python report.py "$out") && tee "$out/table.md" <<< "$table" || failed=1
 if [[ -n $table && -d $out/main ]]; then
-    if python -c "import matplotlib" 2> /dev/null; then
+    if MPLBACKEND=agg python -c "import matplotlib.figure" 2> /dev/null; then
         python report.py "$out/main" --methods loro-plus loro online --figure "$out/figure.png" > /dev/null || failed=1
     else
         echo "no figure, for want of matplotlib; pip install matplotlib" >&2

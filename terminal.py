@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import traceback
 from contextlib import suppress
@@ -35,7 +36,7 @@ def guard(main, name):
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
     except (UserError, OSError, MemoryError) as error:
-        if isinstance(error, BrokenPipeError) and not sys.stdout.isatty():
+        if isinstance(error, BrokenPipeError) and is_pipe(sys.stdout):
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
         code, problem = 2, printable(str(error) or type(error).__name__)
     except Exception:
@@ -46,6 +47,12 @@ def guard(main, name):
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+
+
+def is_pipe(stream):
+    with suppress(OSError):  # it may be no file at all
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    return False
 
 
 def printable(text):
@@ -84,14 +91,15 @@ def number(kind, least, most=1_000_000):
 
 
 def writable(*suffixes):
-    """The type of an option that takes the path of a file to write, with one of those suffixes."""
+    """The type of an option that takes the path of a file to write, with one of those suffixes; for FIGURES there has
+    to be matplotlib."""
 
     def convert(text):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
+        check_writable(Path(text))
         if suffixes == FIGURES and not find_spec("matplotlib"):
             raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
-        check_writable(Path(text))
         return Path(text)
 
     return convert
@@ -127,14 +135,14 @@ def add_fields(parser, title, fields):
         if isinstance(default, tuple):
             default = " ".join(map(str, default))  # as it is typed
         told = helps.get(name, "") + ("" if default is None else f" ({default})")
-        kinds = forms.get(kind, {"type": some_text})
-        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **kinds)
+        form = forms.get(kind, {"type": some_text})
+        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **form)
 
 
 def comments(fields):
     """{name: the comment beside it} of each field and each row of a table in the module of a NamedTuple, `fields`."""
     source = inspect.getsource(inspect.getmodule(fields))
-    return dict(re.findall(r'^    "?([\w-]+)"?: .*?\s# (.*)$', source, re.MULTILINE))
+    return dict(re.findall(r'^    "?([\w-]+)"?: .*?[ \t]# (.*)$', source, re.MULTILINE))
 
 
 def parse(methods, settings, asking, arguments=None):

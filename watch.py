@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 
 import terminal
-from agents import make_agent
+from agents import DQN, make_agent
 from envs_text import ENVIRONMENTS, find_environment
 from episodes import act, play, read_rollouts, recorded_environment
 from files import UserError, need, read_policy, write_whole
@@ -38,12 +38,13 @@ def load_agent(path, environment):
     config, now = about["config"], environment.numbers()
     try:
         agent = make_agent(environment.make(), environment, SimpleNamespace(**config), np.random.default_rng())
-        fit = agent.learnt.shape == learnt.shape and all(config[x] == now[x] for x in ("low", "high", "reward_scale"))
+        alike = (np.array_equal(config[name], now[name]) for name in ("low", "high", "reward_scale"))
+        fit = agent.learnt.shape == learnt.shape and all(alike)
     except (KeyError, AttributeError, TypeError, ValueError):
         fit = False
     need(fit, f"{path} is of another environment than there is now, or of other code; run that seed again")
-    for network in (agent.online, agent.target) if now["low"] else ():  # they were not kept; so a learner may learn on
-        network.parameters[:] = learnt
+    if isinstance(agent, DQN):  # the others were not kept; so it may learn on
+        agent.online.parameters[:] = agent.target.parameters[:] = learnt
     agent.learnt[:], agent.clone = learnt, about.get("clone")
     return agent
 
@@ -53,7 +54,7 @@ def environment_of(file, own):
     file names is no reason to import a module. Raises UserError, saying what to give, if there is none."""
     need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
-    name = read_policy(file)[0].get("env") if file.suffix == ".npz" else recorded_environment(file)
+    name = str(read_policy(file)[0].get("env")) if file.suffix == ".npz" else recorded_environment(file)
     need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
     need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     return name, find_environment(name)
@@ -136,12 +137,11 @@ def main():
     mean, columns = np.mean([each.total for each in episodes]), shutil.get_terminal_size().columns
     shown = [textwrap.fill(line, columns) for line in map(terminal.printable, lines)]
     who = terminal.printable(header.get("model"))
-    shown.append(f"{name}: {len(episodes)} episodes by {who}, mean return {mean:.2f}")
-    print("\n".join(shown))  # at once: `| head` ends no picture
     try:
-        if options.pictures:
+        if options.pictures:  # first, since `| head` may end what is printed
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
             write_whole(options.pictures, gif(frames(environment, episode, "rgb_array"), 1000 / rate))
+        print(*shown, f"{name}: {len(episodes)} episodes by {who}, mean return {mean:.2f}", sep="\n", flush=True)
         if options.human:
             list(frames(environment, episode, "human"))  # each is shown as it is drawn
     except (ImportError, gym.error.DependencyNotInstalled) as error:

@@ -51,7 +51,7 @@ def products(units, batch_size):
     """Seconds of the matrix products of an update alone: two forward passes, and the backward pass of one."""
     layers = [(4, units), (units, units), (units, 2)]
     shapes = [(batch_size, n, m) for n, m in layers] * 2
-    shapes += [(n, batch_size, m) for n, m in layers] + [(batch_size, m, n) for n, m in layers[1:]]
+    shapes += [(n, batch_size, m) for n, m in layers] + [(batch_size, m, n) for n, m in layers]
     pairs = [(np.ones((a, b), np.float32), np.ones((b, c), np.float32)) for a, b, c in shapes]
     return seconds(lambda: [x @ y for x, y in pairs], 30_000 // batch_size)
 

@@ -426,10 +426,17 @@ def test_the_record_of_an_episode_leaves_out_what_is_unknown():
     assert set(episodes.record_of(play(Doubling(1), lambda observation: 0, None))) == set(EPISODE) - {"seed"}
 
 
-def test_an_observation_that_is_none_of_a_tables_states_is_refused():  # before a file holds it
-    env = gym.wrappers.TransformObservation(Doubling(3), lambda s: s, gym.spaces.Discrete(3))
-    with pytest.raises(UserError, match=r"episode with seed 7: an observation is not in Discrete\(3\)"):
+@pytest.mark.parametrize("wrong", [0, 3])  # shown by reset, and at the end
+def test_an_observation_that_is_none_of_a_tables_states_is_refused(wrong):  # before a file holds it
+    env = gym.wrappers.TransformObservation(Doubling(3), lambda s: 4 if s == wrong else s, gym.spaces.Discrete(4))
+    with pytest.raises(UserError, match=r"episode with seed 7: an observation is not in Discrete\(4\)"):
         play(env, lambda s: 0, 7)
+
+
+def test_a_vector_may_leave_its_space():  # its low and high are often guesses
+    row = gym.spaces.Box(0, 1, (1,))
+    env = gym.wrappers.TransformObservation(Doubling(3), lambda s: np.float32([s]), row)
+    assert play(env, lambda s: 0, 7).observations.ravel().tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -2e12])

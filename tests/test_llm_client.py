@@ -462,7 +462,9 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
 
 @pytest.mark.parametrize(
     ("status", "problem"),
-    [(401, "answers 401: no key; set OPENAI_API_KEY"), (500, "answers 500: no key$"), (None, "cannot be reached")],
+    [(401, "answers 401: no key; set OPENAI_API_KEY"), (403, "answers 403: no key; set OPENAI_API_KEY")]
+    + [(status, f"answers {status}: no key$") for status in (429, 500)]
+    + [(None, "cannot be reached")],
 )
 def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(status, '{"error": {"message": "no key"}}'))
@@ -474,6 +476,12 @@ def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
     if not status:
         with pytest.raises(ServerError, match=problem):
             one.models()
+
+
+def test_a_server_need_not_name_its_models(monkeypatch):
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(404, "no"))
+    with ChatServer() as server:
+        assert client(server).models() == []
 
 
 @pytest.mark.parametrize("fault", ["403", "drop"])

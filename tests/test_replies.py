@@ -205,6 +205,7 @@ def test_a_longer_name_does_not_name_a_shorter_one():
         assert parse_action(f"Action: 2 (torque 2 {spelling})", actions) is None
         assert parse_action(f"Action: 1 ({spelling})", actions) is None and parse_action(f"3: {spelling}", actions) == 3
     assert parse_action("clockwise", actions) is None
+    assert parse_action("Move left up.", ("left", "left up")) == 1
     assert parse_action("Do not accelerate.", environment("MountainCar-v0").actions) == 1
 
 

@@ -38,6 +38,7 @@ VARIANTS = {  # of a method, by a setting
 # A `python` for run_all.sh: $3 is the environment, $5 the method, $7 the seed, $9 the folder. It fails in $BROKEN.
 FAKE = f"""#!/bin/sh
 case "$*" in
+    *"import matplotlib"*) exit ${{LACKING:-0}} ;;
     *--figure*) echo "$*" > figure-of ;;
     report.py*) exec {shlex.quote(sys.executable)} "$@" ;;
 esac
@@ -216,6 +217,12 @@ def test_it_counts_its_runs_and_ends_with_the_table_and_the_figure(study):
     assert sorted(path.name for path in (study.folder / "out").iterdir()) == ["main", "table.md"]
     figure = (study.folder / "figure-of").read_text()
     assert figure == "report.py out/main --methods loro-plus loro online --figure out/figure.png\n"
+
+
+def test_without_matplotlib_it_ends_well_with_the_table_alone(study):
+    code, out, err = end(study(LACKING="1"))
+    assert code == 0 and err[-1] == "no figure, for want of matplotlib; pip install matplotlib" and "| loro |" in out
+    assert not (study.folder / "figure-of").exists()
 
 
 def test_the_table_is_of_all_that_is_there_and_its_usual_folder_is_main(study, teacher):
