@@ -884,7 +884,8 @@ def test_a_figure_is_refused_before_the_runs_where_nothing_can_draw_it(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("figure", "problem"), [("figure.xyz", "is no .png or .svg or .pdf"), ("/dev/null/figure.png", "Not a directory|File exists")]
+    ("figure", "problem"),
+    [("figure.xyz", "is no .png or .svg or .pdf"), ("/dev/null/figure.png", "Not a directory|File exists")],
 )
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure, problem):
     with pytest.raises((UserError, OSError), match=problem):
