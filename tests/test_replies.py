@@ -182,7 +182,7 @@ LONG += ["no torque\n", "go no torque, "]  # a word, and its last word
 def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
     actions = environment("Pendulum-v1").actions
     for begun, end in ("", ""), ("2) ", ""), ("Action: ", "\n1"):
-        assert parse_action(begun + part * 50_000 + end, actions) == parse_action(begun + part * 20 + end, actions)
+        assert parse_action(begun + part * 20_000 + end, actions) == parse_action(begun + part * 20 + end, actions)
 
 
 def test_the_words_of_an_action_are_words_and_no_pattern():
