@@ -1,5 +1,6 @@
 """The terminal: one golden table, one golden map, the status line, and how a command ends."""
 
+import argparse
 import importlib
 import io
 import os
@@ -447,3 +448,16 @@ def test_a_closed_stream_ends_no_command(tmp_path, closed):
     command = shlex.join([sys.executable, "loro.py", *runs.split(), str(tmp_path)])
     assert subprocess.run(["bash", "-c", f"{command} {closed}"], cwd=ROOT, capture_output=True).returncode == 0
     assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+def test_one_space_before_a_comment_will_do(own_module, tmp_path, monkeypatch):
+    own_module("import typing\nclass Few(typing.NamedTuple):\n    rate: float = 0.5 # how fast\n    n: int = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert terminal.comments(importlib.import_module("my_games").Few) == {"rate": "how fast"}
+
+
+def test_only_a_figure_needs_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setattr("terminal.find_spec", lambda name: None)
+    assert terminal.writable(".gif")(str(tmp_path / "a.gif")) == tmp_path / "a.gif"
+    with pytest.raises(argparse.ArgumentTypeError, match="it needs matplotlib"):
+        terminal.writable(*terminal.FIGURES)(str(tmp_path / "a.png"))
