@@ -203,5 +203,5 @@ def doubts(environment, episodes, steps):
     if len(unclear) > len(replies) / 2:  # so most actions were random ones
         reply = unclear[-1] if isinstance(unclear[-1], str) else unclear[-1][0]  # or the first of its votes
         cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
-        said = f"{len(unclear)} of {len(replies)} replies name no action, such as {reply!r:.100}"
+        said = f"at {len(unclear)} of {len(replies)} steps the reply names no action, such as {reply!r:.100}"
         yield f"{said}; random ones stand in{cure or '; docs/servers.md has what may help'}"

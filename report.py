@@ -146,7 +146,7 @@ def draw(rows):
             if n_llm and shown_by.setdefault(model, name) == name:
                 label = f"{model or 'the LLM'}'s mean"
                 panel.axhline(row["llm_mean"], color=styles[model][0], ls=":", zorder=1, label=label)
-                panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="played by the LLM (except online)")
+                panel.axvspan(0.5, n_llm + 0.5, color="0.9", zorder=0, label="the LLM's episodes, where it plays")
         if row["best_return"] is not None:  # the same in each of its rows
             in_view.append(row["best_return"])
             panel.axhline(row["best_return"], color="black", lw=0.8, zorder=1, label="best attainable mean")

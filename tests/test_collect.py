@@ -801,7 +801,7 @@ def test_an_action_is_random_only_where_no_vote_names_one(votes, warned):
     episode = recorded("FrozenLake-v1")[1][0]
     said = episode._replace(replies=[votes] * len(episode.actions))
     doubts = list(collect.doubts(LAKE, [said], 200))
-    assert ["name no action" in doubt for doubt in doubts] == [True] * warned
+    assert ["names no action" in doubt for doubt in doubts] == [True] * warned
 
 
 @pytest.mark.parametrize(
@@ -813,7 +813,8 @@ def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_r
         server.finish_reason = finish_reason
         lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "sm\x9bll"]
         err = command(*lake).err
-    assert re.fullmatch(rf"warning: (\d+) of \1 replies name no action, such as {end}", err.splitlines()[-1])
+    said = rf"warning: at (\d+) of \1 steps the reply names no action, such as {end}"
+    assert re.fullmatch(said, err.splitlines()[-1])
     again = command(*lake[:4], "--rollouts", "rollouts/FrozenLake-v1-sm-ll.jsonl").err
     assert again.splitlines()[-1] == err.splitlines()[-1]  # whoever reads it later is told as well
 

@@ -355,7 +355,7 @@ def test_the_figure_shows_a_panel_an_environment_and_in_it_every_row(study):
     assert [set(line.get_ydata()) for line in references] == [{8.0}, {10.0}]
     assert all(line.zorder < lines(walk)["loro"].zorder for line in references)  # they hide no row
     assert list(lines(zero)) == ["online", "best attainable mean"] and not zero.patches
-    (span,) = [patch for patch in walk.patches if patch.get_label() == "played by the LLM (except online)"]
+    (span,) = [patch for patch in walk.patches if patch.get_label() == "the LLM's episodes, where it plays"]
     assert (span.get_x(), span.get_width()) == (0.5, 2.0)
 
 
