@@ -187,8 +187,8 @@ class ChatClient:
     def _answer(self, response, data):
         """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
         try:
-            alone = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
-            found = parse_json(alone, finite=False)
+            text = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
+            found = parse_json(text, finite=False)
         except ValueError:
             hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
             found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}

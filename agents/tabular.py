@@ -18,8 +18,8 @@ class QTable:
     def update(self, batch, imitate=False, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) / k for each transition of a Batch, whatever the `step`.
 
-        k is how often its pair (s, a) is in the Batch, which so moves by the mean of its gradients: no value passes
-        its mean target, and no error needs clipping. (So in imitation, too, each pair weighs alike, however rare.)"""
+        k is how often its pair (s, a) is in the Batch. So a pair moves by the mean of its gradients: no value passes
+        its mean target, no error needs clipping, and in imitation, too, each pair weighs alike, however rare."""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)

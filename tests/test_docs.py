@@ -68,7 +68,7 @@ def test_the_files_have_about_as_many_lines_as_the_readme_says():
     rows = re.findall(r"^\| (`.*\.py`) \| (\d+) \|", PAGES["README.md"], re.M)
     for names, told in rows:
         counted = sum(len((ROOT / name).read_text().splitlines()) for name in re.findall("`(.*?)`", names))
-        assert abs(counted - int(told)) <= 10  # a method or a line of one's own changes it
+        assert abs(counted - int(told)) <= min(10, max(2, int(told) // 20))  # but for some lines of one's own
     assert len(rows) == 10
 
 

@@ -139,7 +139,6 @@ def test_an_array_that_is_no_policy_is_named(tmp_path):
     "change",
     [
         {"config": {}},
-        {"config": None},
         {"hidden": [8, 4.0]},
         {"hidden": [8, 5]},
         {"hidden": [-1]},
@@ -148,19 +147,33 @@ def test_an_array_that_is_no_policy_is_named(tmp_path):
         {"low": [0.0]},
         {"high": None},
         {"reward_scale": 0.5},
-        {"learnt": np.full(86, np.nan)},
         {"learnt": np.zeros((2, 2, 2))},
+    ],
+)
+def test_a_policy_that_does_not_fit_is_refused(kept, tmp_path, change):
+    refused(kept, tmp_path, change, "of another environment than there is now, or of other code; run that seed again")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": None},
+        {"learnt": np.full(86, np.nan)},
         {"learnt": np.array([{}], object)},
         {"about": "[]"},
     ],
 )
-def test_a_policy_that_does_not_fit_is_refused(kept, tmp_path, change):
+def test_what_is_no_whole_policy_is_refused(kept, tmp_path, change):
+    refused(kept, tmp_path, change, "not a whole policy; run that seed again")
+
+
+def refused(kept, tmp_path, change, problem):
     about, learnt = files.read_policy(kept["CartPole-v1"][0])
     for name, value in change.items():
         (about if name in about else about["config"])[name] = value
     array = change.get("learnt", learnt)
     np.savez(tmp_path / "odd.npz", about=change.get("about", json.dumps(about, default=str)), learnt=array)
-    with pytest.raises(UserError, match=r"odd\.npz is (not a whole policy|of another environment)"):
+    with pytest.raises(UserError, match=rf"odd\.npz is {problem}$"):
         watch.load_agent(tmp_path / "odd.npz", environment("CartPole-v1"))
 
 
