@@ -78,6 +78,16 @@ def test_what_a_block_of_code_prints_stands_below_it(code, output, capsys):
     assert capsys.readouterr().out == output
 
 
+published = ROOT.parent / "shared" / "published" / "curves.json"
+
+
+@pytest.mark.skipif(not published.is_file(), reason="the published curves are not part of this repository")
+def test_the_published_figures_become_the_table_on_their_page(capsys):
+    code, output = re.findall(r"```python\n(.*?)```\n+```\n(.*?)```", PAGES["published.md"], re.S)[0]
+    exec(code.replace("curves.json", str(published)), {})
+    assert capsys.readouterr().out == output
+
+
 def test_the_environments_of_ones_own_are_what_their_page_says(own_module):
     module, demonstration = re.findall(r"```python\n(.*?)```", PAGES["environments.md"], re.S)
     own_module(module)
