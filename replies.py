@@ -40,7 +40,8 @@ MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
 LIKE = rf"(?=\w*[NWL]\1(?!\d)){SYMBOL}\b"  # a symbol of the same action
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}{LIKE})*"
 FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
-LAST_LINE = r"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{0,40}N\d+(?![.)])))?"  # after a sentence, if there is one
+ENDING = r"(?=[\s\S]{0,500}\Z)"  # so far from the end a last line may begin; without a bound a loop takes time squared
+LAST_LINE = rf"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{{0,40}}N\d+(?![.)])){ENDING})?"  # after a sentence, if any
 WHY = "because|since|as"
 END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
@@ -48,7 +49,7 @@ ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a rea
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
 UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action
 URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"  # 1. Go right; 1 (right to it)
-NO_OTHER = rf"(?!(?:\([^)\n]*\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
+NO_OTHER = rf"(?!(?:\([^)\n]{{0,200}}\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
 WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"
 DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
 REGRET = rf"{DOUBT}|i mean|correction(?=[:,])|oops|sorry|apologies|i apologi[sz]e|{WRONG}"

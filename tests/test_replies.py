@@ -176,12 +176,13 @@ def test_recorded_replies_name_the_action_that_was_taken(name):
 
 LONG = ["i ", "move: ", "action is go ", "choice: (", "Action: 2, ", "2\n", "(", "action: ", "<|\n", "*\n", ".\n"]
 LONG += ["no torque\n", "go no torque, "]  # a word, and its last word
+LONG += ["i'll \n*2 ", "2 (no torque) ... \n*", "(2 "]  # lines that may be the last; a bracket that never ends
 
 
 @pytest.mark.parametrize("part", LONG)
 def test_a_long_reply_is_read_like_a_short_one(part):  # at once: were its time the length squared, it were minutes
     actions = environment("Pendulum-v1").actions
-    for begun, end in ("", ""), ("2) ", ""), ("Action: ", "\n1"):
+    for begun, end in ("", ""), ("", "?"), ("2) ", ""), ("Action: ", "\n1"), ("x:\n", "!z"):
         assert parse_action(begun + part * 20_000 + end, actions) == parse_action(begun + part * 20 + end, actions)
 
 
