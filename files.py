@@ -216,8 +216,8 @@ def read_results(place):
     if place.is_dir():
         place = Path(os.path.abspath(place))
         paths = [place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True)]  # follows links
-        paths.sort(key=lambda path: path == path.resolve())
-        paths = sorted({path.resolve(): path for path in paths}.values())  # each file once, under its own name
+        paths.sort(key=lambda path: path == path.resolve())  # links first, so that a file's own name is the last
+        paths = sorted({path.resolve(): path for path in paths}.values())  # each file once
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
             named = any(name == result_path(name.parent.parent, each) for name in (path, path.resolve()))

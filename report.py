@@ -27,8 +27,9 @@ DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 def runs_of_rows(results, methods):
     """{(env, name): its results by seed}, of `methods` in their order. A name is the method, then the model and the
     folder unless they are usual in env: the folder of `online`, or else the first; the model there if it is one."""
-    usual = {r["env"]: r["folder"] for r in reversed(results)}  # reversed: of several, the first stands
-    usual |= {r["env"]: r["folder"] for r in reversed(results) if r["method"] == "online"}
+    usual = {}
+    for run in sorted(results, key=lambda run: run["method"] != "online"):
+        usual.setdefault(run["env"], run["folder"])
     models = {env: {r["model"] for r in results if (r["env"], r["folder"]) == (env, usual[env])} for env in usual}
     chosen = [run for run in results if run["method"] in methods]
     chosen.sort(key=lambda r: (r["env"], methods.index(r["method"]), r["folder"] != usual[r["env"]], r["seed"]))
