@@ -59,13 +59,14 @@ def check(environment):
     need(clear, f"of its actions {actions} one is empty, or the number of another")
     need(len({word.lower() for word in actions}) == n, f"of its actions {actions} two are the same")
     if isinstance(space, gym.spaces.Discrete):
-        valid, wanted, fit = space.start == 0, "None for both", low is high is None
+        valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None
     else:
         valid = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
         wanted = f"one of each for each number, the low below the high in float32, and none beyond {LARGEST:g}"
         fit = valid and np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
         fit = fit and np.less(*np.float32([low, high])).all()
-    need(valid, f"its observations are {space}, not Discrete from 0 on or a row of numbers; a wrapper can make them so")
+    readable = "Discrete from 0 on, at most ten million, or a row of numbers; a wrapper can make them so"
+    need(valid, f"its observations are {space}, not {readable}")
     need(fit, f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}")
     limit = env.spec and env.spec.max_episode_steps
     need(limit, "no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps")

@@ -239,6 +239,7 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "or a row of numbers"),
         (LAKE, {"low": (0.0,), "high": (15.0,)}, "do not suit .*; give None for both"),
         (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(16, start=1))}, "not Discrete from 0 on"),
+        (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(10**9))}, "not Discrete from 0 on, at most ten million"),
         (CART, {"make": UNLIMITED}, "no step limit; give it to gym.make"),
         (CART, {"make": unregistered}, "no step limit; .* gym.register for a class of your own, as max_episode_steps"),
         (CART, {"make": CART.make()}, "its make and its describe are not both functions"),
