@@ -66,7 +66,7 @@ def act(agent, epsilon, rng, observation):
 
 def evaluate(agent, envs):
     """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
-    if it, or what the agent expects in the end, is no finite number."""
+    if it, or what the agent expects in the end, is no finite number, or if a last observation is no state."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
@@ -79,6 +79,9 @@ def evaluate(agent, envs):
     if not (np.isfinite(total) and np.isfinite(values).all()):  # at once, and not after hours
         what = "an evaluation earned, or the agent expects, what is no finite number"
         raise UserError(f"{what}; look at the environment's rewards and observations, or lower the learning rate")
+    space = envs[0].observation_space
+    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, observations)):
+        raise UserError(f"one of the observations {observations} at the end of an evaluation is not in {space}")
     return total / len(envs)
 
 
