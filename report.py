@@ -47,7 +47,8 @@ def group(results, methods, first=None):
     the LLM's mean, or None. first: how many evaluations of each count; None: all. Raises UserError for unlike runs."""
     rows, lengths, found = {}, {}, runs_of_rows(results, methods)
     for (env, name), runs in found.items():
-        for (s, then), (t, now) in pairwise((run["seed"], run["config"]) for run in runs):
+        made_of = ((run["seed"], run["config"] | {"best_return": run["best_return"]}) for run in runs)
+        for (s, then), (t, now) in pairwise(made_of):
             unlike = ", ".join(key for key in then | now if then.get(key) != now.get(key))
             what = f"{env}, {name}: seeds {s} and {t} differ in {unlike or 'nothing'}"
             need(s != t and not unlike, f"{what}; give each run once, and unlike runs in folders of unlike names")

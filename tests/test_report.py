@@ -278,6 +278,11 @@ def unlike(study):
     return [study]
 
 
+def of_another_best(study):
+    keep(study, "loro", 5, [9.0] * 40, best=12.0)
+    return [study]
+
+
 def longer(study):
     keep(study, "mix", 0, [9.0] * 50)
     return [study]
@@ -310,6 +315,7 @@ def empty(study):
         (lambda study: [study / "nowhere"], ["there is no ", "nowhere"]),
         (empty, ["empty holds no results; of a packed study give the file"]),
         (twice, ["Walk-v0, loro: seeds 0 and 0 differ in nothing; give each run once"]),
+        (of_another_best, ["Walk-v0, loro: seeds 4 and 5 differ in best_return; "]),
         (unlike, ["Walk-v0, loro: seeds 2 and 3 differ in epsilon, data; ", "folders of unlike names"]),
         (longer, ["Walk-v0, mix: 50 evaluations cannot be compared with 40", "give --first 40"]),
         (lambda study: [*longer(study), "--methods", "mix", "loro"], ["40 evaluations cannot be compared with 50"]),
