@@ -163,9 +163,12 @@ def draw(rows):
 def save(rows, path, draw=draw):
     """Puts the figure that `draw` makes of `rows` into the file at the Path `path`."""
     os.environ["MPLBACKEND"] = "agg"  # no screen is needed, whatever stands there
-    from matplotlib import rc_context  # here, since all else does without it
-    with rc_context({"text.parse_math": False}):  # a name may hold dollars
-        draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
+    try:
+        from matplotlib import rc_context  # here, since all else does without it
+        with rc_context({"text.parse_math": False}):  # a name may hold dollars
+            draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
+    except ImportError as error:
+        raise UserError(f"no figure ({error}); pip install matplotlib") from None
     files.write_whole(path, data.getvalue())
 
 
