@@ -52,8 +52,7 @@ def play(env, policy, seed):
     steps = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
     if not all((abs(each) <= LARGEST).all() for each in steps):
         raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
-    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, steps[0])):
-        raise UserError(f"episode with seed {seed}: an observation is not in {space}")
+    check_states(space, steps[0], f"episode with seed {seed}")
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
@@ -79,10 +78,14 @@ def evaluate(agent, envs):
     if not (np.isfinite(total) and np.isfinite(values).all()):  # at once, and not after hours
         what = "an evaluation earned, or the agent expects, what is no finite number"
         raise UserError(f"{what}; look at the environment's rewards and observations, or lower the learning rate")
-    space = envs[0].observation_space
-    if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, observations)):
-        raise UserError(f"one of the observations {observations} at the end of an evaluation is not in {space}")
+    check_states(envs[0].observation_space, observations, "the end of an evaluation")
     return total / len(envs)
+
+
+def check_states(space, observations, where):
+    """Raises UserError if one of the `observations` is no state of a table; vectors may leave their `space`."""
+    if isinstance(space, gym.spaces.Discrete):
+        need(all(map(space.contains, observations)), f"{where}: an observation is not in {space}")
 
 
 def transitions(episodes):

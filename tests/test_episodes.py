@@ -435,7 +435,7 @@ def test_an_observation_that_is_none_of_a_tables_states_is_refused(wrong):  # be
 
 def test_such_a_one_at_the_end_of_an_evaluation_is_refused():  # a table would show its last row for -1
     env = gym.wrappers.TransformObservation(Doubling(3), lambda s: -1 if s == 3 else s, gym.spaces.Discrete(4))
-    with pytest.raises(UserError, match=r"observations \[3, -1\] at the end of an evaluation is not in Discrete\(4\)"):
+    with pytest.raises(UserError, match=r"the end of an evaluation: an observation is not in Discrete\(4\)"):
         evaluate(table(4), [gym.wrappers.TransformObservation(Doubling(3), int, gym.spaces.Discrete(4)), env])
 
 

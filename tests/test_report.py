@@ -504,3 +504,11 @@ def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path):
     assert process.stdout.readline() == "here\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120) == ("", "") and process.returncode == -signal.SIGINT
+
+
+def test_a_matplotlib_that_cannot_be_imported_is_told_in_a_line(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    rows = report.group(files.read_results(study), ["online"])
+    with pytest.raises(files.UserError, match=r"no figure \(import of matplotlib halted.*\); pip install matplotlib"):
+        report.save(rows, tmp_path / "a.svg")
+    assert not (tmp_path / "a.svg").exists()
