@@ -175,7 +175,8 @@ def collect_and_tell(player, env_name, path, n):
     problem = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
     need(asking.votes == 1 or not client.repeatable, problem)
     if not asking.model:
-        raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found at {client.base_url})'}")
+        none_found = f"(none found at {client.base_url}; does it end in /v1?)"
+        raise UserError(f"give --model one of: {', '.join(client.models()) or none_found}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except ServerError as error:

@@ -1,5 +1,6 @@
 """Chat completions over plain HTTP, from any server that speaks the OpenAI protocol. Nothing of games."""
 
+import json
 import os
 import random
 import re
@@ -73,11 +74,13 @@ class ChatClient:
             raise ServerError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
         if not self._key.isascii() or not self._key.isprintable():
             raise ServerError(f"{asking.api_key_env} holds characters that no key has; set it anew")
-        self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).rstrip("/")
+        self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
         self.session = requests.Session()
         self.session.auth = self._sign
+        self.session.get_redirect_target = lambda response: None  # else it reads all that stands in a redirection
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.session.trust_env = not re.match(THIS_MACHINE, self.base_url, re.I)
+        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True  # which trust_env, too, would read
         self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
     @property
@@ -121,12 +124,15 @@ class ChatClient:
         """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
-            if response.status_code in (401, 403, 429) or response.status_code >= 500:
+            if response.status_code // 100 in (3, 5) or response.status_code in (401, 403, 429):
                 self._answer(response, data)  # raises what it says
         except UnusableAnswer as failure:
             raise ServerError(f"{self.base_url} {failure.problem}") from None
-        with suppress(ValueError, KeyError, TypeError):
-            return [self._shown(model["id"]) for model in parse_json(data)["data"]]
+        with suppress(ValueError, TypeError, RecursionError):
+            found = json.loads(data)
+            models = found.get("data") if isinstance(found, dict) else found  # Together's is a mere list
+            names = [model.get("id") if isinstance(model, dict) else model for model in models]
+            return [self._shown(name) for name in names if isinstance(name, str)]
         return []
 
     @property
@@ -144,16 +150,16 @@ class ChatClient:
 
     def _without_key(self, text):
         """`text` without the key, should a server repeat it; shorter ones are no secret, but parts of words."""
-        return text.replace(self._key, "[key]") if len(self._key) >= 8 else text
+        return re.sub(re.escape(self._key), "[key]", text, flags=re.I) if len(self._key) >= 8 else text
 
-    def _send(self, method, path, json=None):
+    def _send(self, method, path, body=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
-        if not self.base_url.startswith(("http://", "https://")):  # only now: who asks nothing needs no server
+        if not self.base_url.lower().startswith(("http://", "https://")):  # only now: who asks nothing needs no server
             raise ServerError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
         if re.search("[@?#]", self.base_url):
             raise ServerError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
-        options = {"json": json, "timeout": limits, "allow_redirects": False, "stream": True}
+        options = {"json": body, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()
 
         def send():
@@ -192,18 +198,19 @@ class ChatClient:
         except ValueError:
             hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
             found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}
-        if response.status_code != 200 or found.get("error"):
-            error = found.get("error") or found
+        error = reported(found.get("error"))
+        if error or response.status_code // 100 != 2:
+            error = error or found
             if isinstance(error, dict) and error.get("code") == "content_filter":
                 return FILTERED
             raise self._refusal(response, error)
         try:
             choice = found["choices"][0]
-            message, finish, broken = choice["message"], choice.get("finish_reason"), choice.get("error")
+            message, finish, broken = choice["message"], choice.get("finish_reason"), reported(choice.get("error"))
             said = text_of(message.get("content")) or text_of(message.get("refusal"))
             thought = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise UnusableAnswer("gives no chat completion") from None
+            raise UnusableAnswer(f"gives no chat completion: {self._shown(found)}") from None
         usage = found["usage"] if isinstance(found.get("usage"), dict) else {}
         with self.lock:
             for kind, name in {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}.items():
@@ -222,11 +229,13 @@ class ChatClient:
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
-        if adapted or status in (200, 408, 429) or status >= 500:
+        if adapted or status // 100 in (2, 5) or status in (408, 429):
             wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
             return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
+        elif status // 100 == 3:
+            advice = "; give --base-url the address that it sends you to, as far as /v1"
         elif status == 404 or str(self.asking.model) in said:
             models = []
             with suppress(ServerError):  # what was refused is told, whatever comes of this
@@ -245,6 +254,11 @@ class ChatClient:
         else:
             return False
         return True
+
+
+def reported(error):
+    """`error` as a server reports it, or None if all of its fields are empty."""
+    return None if isinstance(error, dict) and not any(error.values()) else error
 
 
 def text_of(content):

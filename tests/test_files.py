@@ -99,6 +99,11 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
     assert names(tmp_path) == ["file"]
 
 
+def test_a_name_that_is_too_long_is_refused_in_a_folder_that_is_not_there_yet(tmp_path):
+    with pytest.raises(OSError, match="long"):
+        files.check_writable(tmp_path / "new" / ("x" * 256))
+
+
 def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
     def refuse(draft, mode):
         raise PermissionError(errno.EACCES, "Permission denied", str(draft))

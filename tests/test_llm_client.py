@@ -66,6 +66,22 @@ def test_a_server_names_its_models():
 
 
 @pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        ({"data": [{"name": "odd"}, {"id": None}, {"id": "a"}, "b", 3]}, ["a", "b"]),
+        ([{"id": "a"}, {"id": "b"}], ["a", "b"]),
+        ({"data": None}, []),
+        ({"models": []}, []),
+        (3, []),
+    ],
+)
+def test_each_name_in_a_list_of_models_counts(monkeypatch, listed, names):
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, json.dumps(listed)))
+    with ChatServer() as server:
+        assert client(server).models() == names
+
+
+@pytest.mark.parametrize(
     ("message", "answer"),
     [
         ({"content": [{"type": "thinking", "thinking": "3?"}, {"type": "text", "text": "1"}, {"type": "text"}]}, "1"),
@@ -211,27 +227,28 @@ def test_a_server_is_not_waited_for_beyond_twice_the_time_limit():
         assert len(server.asked) <= 3
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, zipped):
+@pytest.mark.parametrize(("status", "zipped"), [(200, True), (200, False), (302, False)])
+def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, status, zipped):
     def answer(self, fault, messages):
         body = gzip.compress(bytes(20 * LARGEST_ANSWER)) if zipped else bytes(3 * LARGEST_ANSWER)
-        self.send_response(200)
+        self.send_response(status)
+        self.send_header("Location", "http://[no address")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Encoding", "gzip" if zipped else "identity")
         self.end_headers()
         with suppress(OSError):
             self.wfile.write(body)
 
-    def kept(self, method, path, json=None):
-        sizes.append(len((answered := send(self, method, path, json))[1]))
+    def kept(self, *request):
+        sizes.append(len((answered := send(self, *request))[1]))
         return answered
 
     sizes, send = [], ChatClient._send
     monkeypatch.setattr(Handler, "answer", answer)
     monkeypatch.setattr(ChatClient, "_send", kept)
-    with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
+    with ChatServer() as server, pytest.raises(ServerError, match=f"answers {status}: .*no "):
         client(server).ask(HELLO)
-    assert len(sizes) == 9 and max(sizes) <= LARGEST_ANSWER
+    assert len(sizes) == (9 if status == 200 else 1) and 0 < max(sizes) <= LARGEST_ANSWER
 
 
 def test_deep_nesting_is_no_answer(monkeypatch):
@@ -257,6 +274,8 @@ def test_what_some_servers_add_to_json_is_no_fault(monkeypatch):
         (lambda self, *_: self.send(500, "Internal Server Error"), "answers 500: no JSON: Internal Server Error$"),
         (lambda self, *_: self.send(502, ""), "answers 502: no JSON: nothing$"),
         (lambda self, *_: self.send(200, "<html>"), r"answers 200: no JSON \(does --base-url end in /v1\?\): <html>$"),
+        (lambda self, *_: self.send(200, '{"detail": "no credit"}'), "gives no chat completion: .*no credit"),
+        (lambda self, *_: self.send(201, '{"error": "no credit"}'), "answers 201: no credit$"),
     ],
 )
 def test_what_happened_is_said_in_few_words(monkeypatch, answer, said):
@@ -273,6 +292,15 @@ def test_what_is_wrong_at_the_moment_can_be_seen(waits):
         one.ask(HELLO)
     assert seen[1][0] == "answers 200: Provider returned an error" and one.problem == ""
     assert seen[0][1] < seen[1][1] < one.heard
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("error", [None, False, "", {}, {"code": None, "message": None}, {"code": 0, "message": ""}])
+def test_an_answer_is_one_whatever_says_that_nothing_is_wrong(monkeypatch, status, error):
+    said = {"choices": [{"message": {"content": "2"}, "error": error}], "error": error}
+    monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(status, json.dumps(said)))
+    with ChatServer() as server:
+        assert client(server).ask(HELLO) == "2" and len(server.asked) == 1
 
 
 BROKEN = [{"finish_reason": each} for each in ("error", "abort", "insufficient_system_resource")]
@@ -464,6 +492,7 @@ def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
     ("status", "problem"),
     [(401, "answers 401: no key; set OPENAI_API_KEY"), (403, "answers 403: no key; set OPENAI_API_KEY")]
     + [(status, f"answers {status}: no key$") for status in (429, 500)]
+    + [(301, "answers 301: no key; give --base-url the address that it sends you to")]
     + [(None, "cannot be reached")],
 )
 def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
@@ -505,6 +534,12 @@ def test_what_is_no_url_is_refused(url):
         assert "\n" not in str(error.value)
 
 
+def test_a_url_may_be_written_in_capitals_and_stand_in_white_space(monkeypatch):
+    with ChatServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f" {server.url.replace('http', 'HTTP')}/\n")
+        assert ChatClient(Asking(None, "small")).ask(HELLO) == "0"
+
+
 @pytest.mark.parametrize("url", ["http://localhost:abc/v1", "http://a b/v1", "http://localhost:99999/v1", "http:///v1"])
 def test_a_url_that_is_none_is_refused_at_once(url):
     with pytest.raises(ServerError, match=r"--base-url: .*; give one such as http://localhost:11434/v1"):
@@ -522,7 +557,7 @@ def test_a_secret_in_a_url_is_refused_and_not_shown(url):
 def test_a_redirect_is_named_and_not_followed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with ChatServer() as other, ChatServer(fault=always("302"), headers={"Location": other.url}) as server:
-        with pytest.raises(ServerError, match=f"answers 302: {other.url}"):
+        with pytest.raises(ServerError, match=f"answers 302: {other.url}; give --base-url the address"):
             client(server).ask(HELLO)
         assert len(server.asked) == 1 and other.connections == 0
 
@@ -549,6 +584,12 @@ def test_a_server_that_repeats_the_key_does_not_show_it(monkeypatch, before):
     with pytest.raises(ServerError) as error:
         ChatClient(Asking("http://127.0.0.1:1/v1", "small"))._answer(response, f"{'x' * before}{KEY * 10}".encode())
     assert KEY[:9] not in str(error.value)
+
+
+def test_a_server_that_repeats_the_key_in_capitals_does_not_show_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with ChatServer(lambda messages: KEY.upper()) as server:
+        assert client(server).ask(HELLO) == "[key]"
 
 
 def test_a_short_key_does_not_take_letters_out_of_words(monkeypatch):
@@ -584,6 +625,12 @@ def test_no_proxy_stands_before_this_machine(monkeypatch, host):
         monkeypatch.delenv("NO_PROXY", raising=False)
         server.url = server.url.replace("127.0.0.1", host)
         assert client(server).ask(HELLO) == "0" and not proxy.connections
+
+
+def test_the_users_certificates_count_for_this_machine_too(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
+    with ChatServer() as server, pytest.raises(OSError, match=r"/no/such\.pem"):
+        ChatClient(Asking(server.url.replace("http", "https"), "small")).ask(HELLO)
 
 
 def test_a_proxy_that_fails_is_named(monkeypatch):
