@@ -72,8 +72,8 @@ def check(environment):
     need(limit, "no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps")
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
-    finite = all(type(x) is float and math.isfinite(x) for x in numbers.values())
-    need(finite, f"not all of these are finite: {numbers}")
+    finite = all(type(x) is float and abs(x) <= LARGEST for x in numbers.values())
+    need(finite, f"not all of these are numbers up to {LARGEST:g}: {numbers}")
     need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(environment.random_std >= 0, "its random_std is below 0")
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
@@ -87,6 +87,8 @@ def check(environment):
     stepped = env.step(0)
     five = isinstance(stepped, tuple) and len(stepped) == 5
     need(five, f"its step gives {stepped!r}, not (observation, reward, terminated, truncated, info)")
+    reward = np.asarray(stepped[1])
+    need(reward.shape == () and reward.dtype.kind in "biuf", f"its step gives the reward {stepped[1]!r}, no number")
     for what, (observation, *_) in {"reset": begun, "step": stepped}.items():
         shape = np.shape(observation)
         need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")
@@ -256,6 +258,6 @@ def find_environment(name, reasoning=False):
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     try:
         check(environment)
-    except (UserError, gym.error.Error) as error:
+    except (UserError, gym.error.Error, ImportError) as error:
         raise UserError(f"{name}: {error}") from None
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")

@@ -143,7 +143,7 @@ def kept_result(folder, known, resume):
         return None
     found = read_result(path.read_bytes(), path)
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
-    names = "env", "method", "seed", "model"
+    names = "env", "method", "seed", "model", "best_return"
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
     now |= {name: then.get(name) for name in ("model", "episodes") if now.get(name) is None}  # read later: may be any
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
@@ -202,6 +202,8 @@ def read_result(text, where):
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
         need(not wrong, f"missing or wrong: {', '.join(wrong)}")
+        best_return = found["best_return"]
+        need(best_return is None or are_numbers([best_return], 1), "wrong: best_return")
         n, trust = found["config"].get("evaluations"), found.get("trust")
         need(n and are_numbers(found["returns"], n), "missing or wrong: returns, one for each evaluation")
         need(trust is None or are_numbers(trust, n), "missing or wrong: trust, one for each evaluation")

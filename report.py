@@ -45,6 +45,8 @@ def runs_of_rows(results, methods):
 def group(results, methods, first=None):
     """{(env, name): row} of `runs_of_rows`: a row is a result of several `seeds`, `returns` a line for each, `llm_mean`
     the LLM's mean, or None. first: how many evaluations of each count; None: all. Raises UserError for unlike runs."""
+    texts = ("env", "model", "folder")  # of files, or of a server
+    results = [run | {name: terminal.printable(run[name]) for name in texts if run[name]} for run in results]
     rows, lengths, found = {}, {}, runs_of_rows(results, methods)
     for (env, name), runs in found.items():
         made_of = ((run["seed"], run["config"] | {"best_return": run["best_return"]}) for run in runs)
@@ -165,7 +167,7 @@ def save(rows, path, draw=draw):
     os.environ["MPLBACKEND"] = "agg"  # no screen is needed, whatever stands there
     try:
         from matplotlib import rc_context  # here, since all else does without it
-        with rc_context({"text.parse_math": False}):  # a name may hold dollars
+        with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
             draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
     except ImportError as error:
         raise UserError(f"no figure ({error}); pip install matplotlib") from None

@@ -29,7 +29,7 @@ runs() {
         if [[ -n ${ROLLOUTS:-} ]]; then
             [[ -e $ROLLOUTS/$env.jsonl ]] || continue
             for method in loro loro-plus clone; do
-                run "$(basename "$ROLLOUTS")" "$method" --rollouts "$ROLLOUTS/$env.jsonl"
+                run "$(basename "$(CDPATH= cd "$ROLLOUTS" && pwd)")" "$method" --rollouts "$ROLLOUTS/$env.jsonl"
             done
             continue
         fi
@@ -48,12 +48,13 @@ runs() {
 
 end() { echo "${clear:-}run_all.sh: $1" >&2; exit "${2:-2}"; } # REASON [EXIT CODE]
 [[ $# == 0 || $* == --list ]] || end "unknown argument $*; there is only --list"
-[[ $seeds =~ ^[0-9]+\ [0-9]+$ ]] && ((10#${seeds% *} <= 10#${seeds#* })) ||
+[[ $seeds =~ ^[0-9]{1,6}\ [0-9]{1,6}$ ]] && ((10#${seeds% *} <= 10#${seeds#* })) ||
     end 'SEEDS is the first seed and the last, such as SEEDS="100 119"'
 commands=$(runs)
 [[ -n $commands ]] || end "ROLLOUTS=$ROLLOUTS holds no ENV.jsonl, such as FrozenLake-v1.jsonl"
 [[ $# == 0 ]] || { echo "$commands"; exit; }
-command -v python > /dev/null || end "there is no python; activate its environment, such as . .venv/bin/activate"
+python loro.py --help &> /dev/null || end "there is no python that runs loro.py; activate one: . .venv/bin/activate"
+mkdir -p "$out" 2> /dev/null && [[ -w $out ]] || end "OUT=$out is no folder that can be written; give another"
 
 # The runs say nothing but their errors, into a pipe: on a terminal, their status lines would hide the counter.
 total=$(grep -c '' <<< "$commands") n=0 failed=0
@@ -61,7 +62,7 @@ total=$(grep -c '' <<< "$commands") n=0 failed=0
 set -m # the workers become a process group, which can be stopped as one
 trap 'kill -- "-$(jobs -p)" 2> /dev/null || true; end "stopped; the same command goes on" 130' INT TERM HUP
 tr '\n' '\0' <<< "$commands" |
-    xargs -0 -n 1 -P "$(getconf _NPROCESSORS_ONLN)" \
+    xargs -0 -n 1 -P "$(OMP_NUM_THREADS= nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)" \
         bash -c 'eval "$0" 2>&1 > /dev/null; code=$?; echo ended; exit $code' |
     while IFS= read -r line; do
         [[ $line == ended ]] && printf '%s' "$clear$((++n)) of $total runs$newline" || echo "$clear$line"

@@ -43,7 +43,7 @@ def guard(main, name):
         code, problem = 1, traceback.format_exc()
     with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
         status()
-        print(f"{name}: {problem}", file=sys.stderr, flush=True)
+        print(f"{name}: {problem}\n", end="", file=sys.stderr, flush=True)  # at once: runs side by side share it
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server

@@ -117,8 +117,8 @@ def main():
     options = parser.parse_args()
     file, chosen = options.file, options.episode or 0
     if not options.human:
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
-    elif sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"} & os.environ.keys():
+        os.environ["SDL_VIDEODRIVER"] = "dummy"  # pictures need no screen
+    elif sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))):
         raise UserError("there is no screen for --human; give --pictures FILE.gif")
     name, environment = environment_of(file, options.env)
     env, agent = environment.make(), None

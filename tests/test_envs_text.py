@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from functools import partial
 
 import gymnasium as gym
@@ -229,6 +230,9 @@ def described(monkeypatch, like, **changes):
         (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"its step gives .* of shape \(1,\), not \(4,\)"),
         (CART, giving(CART, "step", lambda o, r, ends, *_: (o, r, ends)), r"its step gives \(.*, not .observation"),
         (LAKE, giving(LAKE, "step", lambda *_: None), "its step gives None, not .observation, reward, terminated"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, [r], *rest)), r"the reward \[1.0\], no number"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, None, *rest)), "the reward None, no number"),
+        (LAKE, giving(LAKE, "step", lambda o, r, *rest: (o, "1", *rest)), "its step gives the reward '1', no number"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (16, *rest)), r"its step gives 16, which is not in Discrete.16"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (0.5, *rest)), "its step gives 0.5, which is not in Discrete"),
         (LAKE, giving(LAKE, "reset", lambda o, info: o), "its reset gives 0, not an observation and a dict"),
@@ -248,11 +252,12 @@ def described(monkeypatch, like, **changes):
         (CART, {"actions": "lr"}, "its actions are 'lr', not a tuple of texts; is a comma missing"),
         (CART, {"actions": None}, "its actions are None, not a tuple of texts"),
         (CART, {"actions": {"left", "right"}}, "not a tuple of texts"),  # whose order is any
-        (LAKE, {"random_std": np.nan}, "not all of these are finite: .*'random_std': nan"),
-        (LAKE, {"best_return": np.inf}, "not all of these are finite"),
+        (LAKE, {"random_std": np.nan}, r"not all of these are numbers up to 1e\+12: .*'random_std': nan"),
+        (LAKE, {"best_return": np.inf}, "not all of these are numbers up to"),
+        (LAKE, {"reward_scale": 1e13}, "not all of these are numbers up to"),
         (LAKE, {"grid": LAKE.grid[1:]}, "its grid has not one letter a state"),
         (CART, {"grid": LAKE.grid}, "its grid has not one letter a state"),
-        (LAKE, {"random_return": None}, "not all of these are finite: .*'random_return': None"),
+        (LAKE, {"random_return": None}, "not all of these are numbers up to .*'random_return': None"),
         (LAKE, {"random_return": "x"}, "not all of these are numbers: .*'random_return': 'x'"),
         (LAKE, {"random_return": 10**400}, "not all of these are numbers"),
         (CART, {"low": ((1.0, 2.0), (3.0,))}, "not all of these are numbers"),
@@ -283,6 +288,12 @@ def described(monkeypatch, like, **changes):
 def test_a_description_whose_parts_do_not_fit_is_refused(monkeypatch, like, changes, problem):
     with pytest.raises(UserError, match=f"Odd-v0: .*{problem}"):
         described(monkeypatch, like, **changes)
+
+
+def test_a_package_that_is_missing_is_told_in_a_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    with pytest.raises(UserError, match=r"RepresentedPong-v0: import of ale_py halted"):
+        find_environment("RepresentedPong-v0")
 
 
 @pytest.mark.parametrize("value", [LAKE, lambda name: None, lambda name: LAKE._asdict()])

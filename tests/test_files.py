@@ -460,6 +460,12 @@ def test_resuming_names_in_what_a_result_is_unlike(tmp_path, changes, unlike):
     assert where(tmp_path).read_bytes() == before
 
 
+def test_another_best_return_makes_another_result(tmp_path):
+    keep(tmp_path)
+    with pytest.raises(UserError, match=r"best_return 2\.5, not 3\.5; give another --out, or leave out --resume"):
+        files.result(tmp_path, KNOWN | {"best_return": 3.5}, True, never)
+
+
 def test_resuming_misses_what_was_known_then(tmp_path):
     keep(tmp_path, config=KNOWN["config"] | {"code": "abc"})
     with pytest.raises(UserError, match="code abc, not None"):
@@ -505,7 +511,7 @@ WRONG = {
     "returns": [None, 5, "abc", {}, [], [1, 2], [1, 2, 3, 4], [1, 2, "3"], [1, 2, None], [1, 2, True], [1, 2, [3]]],
     "llm_episodes": [None, "1", 1.5, [1]],
     "model": [5, ["M"]],
-    "best_return": ["x", [], True, float("nan"), HUGE],
+    "best_return": ["x", [], True, float("nan"), HUGE, 1e300, 10**400],
     "trust": [5, "abc", [], [1.0], [1.0, 2, "x"], [1.0, 2, float("nan")]],
 }
 WRONG["returns"] += [[1, 2, float("nan")], [1, 2, float("inf")], [1, 2, HUGE], [1, 2, 1e300], [1, 2, 10**400]]

@@ -35,9 +35,13 @@ VARIANTS = {  # of a method, by a setting
     **{f"pretrain-{n}": ("loro", {"pretrain_updates": n}) for n in (300, 3000)},
 }
 
+NO_PYTHON = "there is no python that runs loro.py; activate one: . .venv/bin/activate"
+ABLE = '#!/bin/sh\n[ "$2" != --help ] || exit 0\n'
+
 # A `python` for run_all.sh: $3 is the environment, $5 the method, $7 the seed, $9 the folder. It fails in $BROKEN.
 FAKE = f"""#!/bin/sh
 case "$*" in
+    "loro.py --help") exit ${{UNABLE:-0}} ;;
     *"import matplotlib"*) exit ${{LACKING:-0}} ;;
     *--figure*) echo "$*" > figure-of ;;
     report.py*) exec {shlex.quote(sys.executable)} "$@" ;;
@@ -169,8 +173,10 @@ def test_the_quick_slice_is_small_but_has_every_environment():
     assert all(given == {"evaluations": 25} for _, given in runs) and folders(runs) == {"main": 18}
 
 
-def test_another_teacher_has_its_rows_wherever_it_has_played(teacher):
-    runs = listed(ROLLOUTS=str(teacher) + "/", SEEDS="3 4")
+@pytest.mark.parametrize("end", ["", "/", "/more/.."])
+def test_another_teacher_has_its_rows_wherever_it_has_played(teacher, end):
+    (teacher / "more").mkdir()
+    runs = listed(ROLLOUTS=f"{teacher}{end}", SEEDS="3 4")
     assert folders(runs) == {"weak": 2 * 2 * 3} and {run.method[0] for run, _ in runs} == {"loro", "loro-plus", "clone"}
     for run, given in runs:
         assert run.rollouts.samefile(teacher / f"{run.env}.jsonl") and not given
@@ -180,6 +186,7 @@ def test_another_teacher_has_its_rows_wherever_it_has_played(teacher):
     ("variables", "arguments", "problem"),
     [
         *(({"SEEDS": each}, [], "SEEDS is the first") for each in ("5", "119 100", "a b", "1 2 3", "-1 4", "09 8")),
+        ({"SEEDS": f"{2**64 + 1} 2"}, [], "SEEDS is the first"),
         ({}, ["--help"], "unknown argument --help"),
         ({}, ["--list", "more"], "unknown argument"),
         ({"ROLLOUTS": "agents"}, [], "agents holds no ENV.jsonl"),
@@ -207,7 +214,18 @@ def test_without_python_it_says_so_once(tmp_path):
     environment = {**os.environ, "PATH": str(tmp_path), "OUT": str(tmp_path / "out")}
     done = subprocess.run([ROOT / "run_all.sh"], env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout) == (2, "") and not (tmp_path / "out").exists()
-    assert done.stderr == "run_all.sh: there is no python; activate its environment, such as . .venv/bin/activate\n"
+    assert done.stderr == f"run_all.sh: {NO_PYTHON}\n"
+
+
+def test_a_python_that_cannot_run_it_is_told_of_once(study):
+    assert end(study(UNABLE="1")) == (2, "", [f"run_all.sh: {NO_PYTHON}"])
+    assert not (study.folder / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["result", "result/below", "/dev/null", "/proc/none"])
+def test_a_folder_that_cannot_be_written_is_refused_at_once(study, place):
+    problem = f"run_all.sh: OUT={place} is no folder that can be written; give another"
+    assert end(study(OUT=place)) == (2, "", [problem])
 
 
 def test_it_counts_its_runs_and_ends_with_the_table_and_the_figure(study):
@@ -245,7 +263,7 @@ def test_runs_that_fail_are_told_of_and_the_others_are_made(study):
 def test_if_every_run_fails_it_says_so_itself_and_writes_no_table(study):
     code, out, err = end(study(BROKEN="*"))
     assert code == 1 and out == "" and not (study.folder / "out" / "table.md").exists()
-    assert err[-3] == "18 of 18 runs" and err[-2].startswith("report.py: there is no out; ")
+    assert err[-3] == "18 of 18 runs" and "/out holds no results; " in err[-2]
     assert err[-1] == "run_all.sh: something failed, see above; the same command tries it again"
 
 
@@ -287,12 +305,12 @@ def test_on_a_terminal_the_counter_stays_in_its_line_and_no_run_writes_over_it(s
 
 
 def test_as_many_runs_are_played_at_once_as_there_are_cores(study):
-    workers, getconf = study.folder / "workers", study.folder / "bin" / "getconf"
-    getconf.write_text("#!/bin/sh\necho 3\n")
-    getconf.chmod(0o755)
+    workers, nproc = study.folder / "workers", study.folder / "bin" / "nproc"
+    nproc.write_text("#!/bin/sh\necho ${OMP_NUM_THREADS:-3}\n")
+    nproc.chmod(0o755)
     os.mkfifo(workers)
     pipe = os.open(workers, os.O_RDONLY | os.O_NONBLOCK)
-    process = study('#!/bin/sh\nexec 9> workers\necho "$$" >&9\nexec sleep 100\n')
+    process = study(ABLE + 'exec 9> workers\necho "$$" >&9\nexec sleep 100\n', OMP_NUM_THREADS="1")
     begun = read_all(pipe, until=lambda text: text.count("\n") >= 3)
     process.send_signal(signal.SIGTERM)
     assert begun.count("\n") + read_all(pipe, seconds=40).count("\n") == 3
@@ -305,7 +323,7 @@ def test_when_it_is_stopped_its_runs_stop_too(study, reason):
     workers = study.folder / "workers"
     os.mkfifo(workers)
     pipe = os.open(workers, os.O_RDONLY | os.O_NONBLOCK)
-    process = study('#!/bin/sh\nexec 9> workers\necho "$$" >&9\nexec sleep 100\n')
+    process = study(ABLE + 'exec 9> workers\necho "$$" >&9\nexec sleep 100\n')
     read_all(pipe, until=lambda text: text.endswith("\n"))
     process.send_signal(reason)
     assert process.wait(TIMEOUT) == 130
