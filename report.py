@@ -1,7 +1,6 @@
 """From result files to one table and one figure: `python report.py results`. Several folders stand side by side."""
 
 import io
-import os
 import signal
 import sys
 from itertools import cycle, pairwise
@@ -164,13 +163,9 @@ def draw(rows):
 
 def save(rows, path, draw=draw):
     """Puts the figure that `draw` makes of `rows` into the file at the Path `path`."""
-    os.environ["MPLBACKEND"] = "agg"  # no screen is needed, whatever stands there
-    try:
-        from matplotlib import rc_context  # here, since all else does without it
-        with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
-            draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
-    except ImportError as error:
-        raise UserError(f"no figure ({error}); pip install matplotlib") from None
+    from matplotlib import rc_context  # here, since all else does without it
+    with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
+        draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
     files.write_whole(path, data.getvalue())
 
 

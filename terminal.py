@@ -10,7 +10,6 @@ import stat
 import sys
 import traceback
 from contextlib import suppress
-from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
 from itertools import groupby
 from pathlib import Path
@@ -98,8 +97,12 @@ def writable(*suffixes):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
         check_writable(Path(text))
-        if suffixes == FIGURES and not find_spec("matplotlib"):
-            raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
+        if suffixes == FIGURES:
+            os.environ["MPLBACKEND"] = "agg"  # no screen is needed, whatever stands there
+            try:
+                import matplotlib  # noqa: F401
+            except ImportError as error:
+                raise argparse.ArgumentTypeError(f"it needs matplotlib ({error}); pip install matplotlib") from None
         return Path(text)
 
     return convert
