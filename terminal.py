@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import stat
 import sys
 import traceback
 from contextlib import suppress
@@ -35,7 +34,7 @@ def guard(main, name):
     except KeyboardInterrupt:
         code, problem = 130, "stopped; what is finished is kept"
     except (UserError, OSError, MemoryError) as error:
-        if isinstance(error, BrokenPipeError) and is_pipe(sys.stdout):
+        if isinstance(error, BrokenPipeError) and Path("/dev/stdout").is_fifo():
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
         code, problem = 2, printable(str(error) or type(error).__name__)
     except Exception:
@@ -46,12 +45,6 @@ def guard(main, name):
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
-
-
-def is_pipe(stream):
-    with suppress(OSError):  # it may be no file at all
-        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
-    return False
 
 
 def printable(text):
