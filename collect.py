@@ -23,13 +23,13 @@ class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
 
     Of several votes the action named most often is taken, the earliest of equals. At temperature 0 equal prompts have
-    equal answers, and are asked once. replies, invalid_replies: how many there were; last_invalid: one of those."""
+    equal answers, and are asked once. replies: all that there were; invalid: those that name no action."""
 
     def __init__(self, client, environment):
         self.client, self.environment, self.asking = client, environment, client.asking
         self.answers, self.lock = {}, threading.Lock()  # {prompt: the Future of its answer}
         self.voters = futures.ThreadPoolExecutor(self.asking.concurrency * self.asking.votes)
-        self.replies, self.invalid_replies, self.last_invalid = 0, 0, ""
+        self.replies, self.invalid = [], []
 
     def episode(self, seed):
         """The Episode of this seed, with its replies. Where the model twice names no action, the action is random."""
@@ -70,11 +70,9 @@ class Player:
         """(action, reply) of the model, the action None if the reply names none."""
         reply = self.client.ask(messages)
         action = parse_action(reply, self.environment.actions)
-        with self.lock:
-            self.replies += 1
-            if action is None:
-                self.invalid_replies += 1
-                self.last_invalid = reply
+        self.replies.append(reply)
+        if action is None:
+            self.invalid.append(reply)
         return action, reply
 
 
@@ -86,7 +84,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     client, told = player.client, {""}  # told: the problems that the log has
 
     def spent():  # its seconds count from anywhere: only a difference is a cost
-        return {**client.costs, "invalid_replies": player.invalid_replies, "seconds": time.perf_counter()}
+        return {**client.costs, "invalid_replies": len(player.invalid), "seconds": time.perf_counter()}
 
     header, kept = read_kept(player, env_name, path)
     missing = [seed for seed in range(n) if seed not in kept][: max(n - len(kept), 0)]  # n are enough, of any seeds
@@ -135,14 +133,15 @@ def read_kept(player, env_name, path):
 
 def news(player):
     """What a person wants to know while it plays, the most important first."""
-    client, said = player.client, f"{player.invalid_replies:,} of {player.replies:,} replies invalid"
+    client, n, invalid = player.client, len(player.replies), player.invalid
+    said = f"{len(invalid):,} of {n:,} replies invalid"
     if client.problem:
         said += f", asking again: it {client.problem}"
     elif (silent := time.monotonic() - client.heard) > 10:
         said += f", nothing heard for {silent:.0f} s"
-    if player.invalid_replies > max(player.replies / 2, player.asking.concurrency):
-        cut_off = "cut off by --max-tokens, " if player.last_invalid.endswith(CUT_OFF) else ""
-        said += f", {cut_off}such as {player.last_invalid!r:.100}"
+    if len(invalid) > max(n / 2, player.asking.concurrency):
+        cut_off = "cut off by --max-tokens, " if invalid[-1].endswith(CUT_OFF) else ""
+        said += f", {cut_off}such as {invalid[-1]!r:.100}"
     return said
 
 

@@ -142,7 +142,7 @@ def test_a_model_that_thinks_is_understood(message, reasoning):
 def test_an_invalid_reply_is_asked_about_once_more():
     with ChatServer(lambda messages: "left" if len(messages) == 3 else "hm") as server:
         one = player(server, LAKE)
-        assert one.choose(START) == (0, ["left"]) and (one.replies, one.invalid_replies) == (2, 1)
+        assert one.choose(START) == (0, ["left"]) and (len(one.replies), one.invalid) == (2, ["hm"])
         assert [message["role"] for message in server.asked[1]["messages"]] == ["user", "assistant", "user"]
 
 
@@ -222,7 +222,7 @@ def test_a_server_that_repeats_its_prompt_never_acts(tmp_path):
         for name in ("FrozenLake-v1", "MountainCar-v0"):
             one = player(server, CAR if name == "MountainCar-v0" else LAKE, temperature=0)
             header, _ = collect.collect(one, name, tmp_path / name, 3)
-            assert header["invalid_replies"] == one.replies == header["requests"] > 0
+            assert header["invalid_replies"] == len(one.replies) == header["requests"] > 0
 
 
 def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
@@ -273,7 +273,7 @@ class Gibberish:
 def test_gibberish_gives_random_play():
     one = Player(Gibberish(), LAKE)
     actions = np.concatenate([one.episode(seed).actions for seed in range(10)])
-    assert set(actions) == {0, 1, 2, 3} and one.invalid_replies == one.replies == 2 * len(actions)
+    assert set(actions) == {0, 1, 2, 3} and len(one.invalid) == len(one.replies) == 2 * len(actions)
     np.testing.assert_array_equal(one.episode(3).actions, Player(Gibberish(), LAKE).episode(3).actions)
 
 
@@ -512,12 +512,12 @@ def test_the_news_begins_with_what_matters():
         assert collect.news(one) == "2 of 2 replies invalid, such as 'hm'"
         one.client.heard -= 42
         assert collect.news(one) == "2 of 2 replies invalid, nothing heard for 42 s, such as 'hm'"
-        one.last_invalid = "So, first of all [cut off]"
+        one.invalid[-1] = "So, first of all [cut off]"
         assert "cut off by --max-tokens, such as 'So, first" in collect.news(one)
         ten = player(server, LAKE, temperature=0, concurrency=10)
         ten.choose(START)
         assert collect.news(ten) == "2 of 2 replies invalid"  # of ten that play, one may well begin badly
-        one.last_invalid, one.client.problem = "hm", "answers 503: Loading model"
+        one.invalid[-1], one.client.problem = "hm", "answers 503: Loading model"
         assert collect.news(one) == "2 of 2 replies invalid, asking again: it answers 503: Loading model, such as 'hm'"
 
 
