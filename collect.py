@@ -13,7 +13,7 @@ import numpy as np
 import terminal
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError, are_numbers, check_writable, file_name, need
-from llm_client import CUT_OFF, ChatClient, ServerError
+from llm_client import CUT_OFF, ChatClient
 from replies import names_none, parse_action
 
 COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
@@ -80,8 +80,8 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
     Each is written as it ends: whatever stops the work, the file is whole, and a new Player goes on from it. Returns
-    the file's (header, episodes). Raises ServerError if the server fails, UserError if the file was made otherwise."""
-    client, told = player.client, {""}  # told: the problems that the log has
+    the file's (header, episodes). Raises UserError if the server fails, or if the file was made otherwise."""
+    client, logged = player.client, {""}  # logged: problems
 
     def spent():  # its seconds count from anywhere: only a difference is a cost
         return {**client.costs, "invalid_replies": len(player.invalid), "seconds": time.perf_counter()}
@@ -94,8 +94,8 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     playing, ended = [workers.submit(player.episode, seed) for seed in missing], []
     try:
         while playing:
-            progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended) or client.problem not in told)
-            told.add(client.problem)
+            progress(f"{len(kept)} of {n} episodes, {news(player)}", log=bool(ended) or client.problem not in logged)
+            logged.add(client.problem)
             ended, playing = futures.wait(playing, timeout=0.2, return_when=futures.FIRST_COMPLETED)
             if episodes := [future.result() for future in ended if not future.exception()]:
                 header, found = read_kept(player, env_name, path)  # another process may have added to it
@@ -145,7 +145,7 @@ def news(player):
     return said
 
 
-def recorded(environment, env_name, path, settings, asking):
+def ask_or_read(environment, env_name, path, settings, asking):
     """(model, episodes) of the LLM, from which a run with these `settings` starts; prints what there is and its cost.
 
     If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
@@ -178,10 +178,10 @@ def collect_and_tell(player, env_name, path, n):
         raise UserError(f"give --model one of: {', '.join(client.models()) or none_found}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
-    except ServerError as error:
+    except UserError as error:
         kept = path.exists() and client.costs  # else it was the command that was wrong
         resume = f"; what ended is kept in {path}, and the same command goes on from there" if kept else ""
-        raise ServerError(f"{error}{resume}") from None
+        raise UserError(f"{error}{resume}") from None
     terminal.status()
     if player.replies:
         counts = {name.replace("_", " "): f"{header[name]:,.0f}" if name in header else "unknown" for name in COSTS}

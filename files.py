@@ -135,7 +135,7 @@ def result_path(folder, run):
 
 def kept_result(folder, known, resume):
     """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there. known: as for
-    `result`. Raises UserError if what is there was made otherwise, OSError if a new one could not be written."""
+    `kept_or_made`. Raises UserError if what is there was made otherwise, OSError if a new one could not be written."""
     path = result_path(folder, known)
     if not (resume and path.exists()):
         check_writable(path)
@@ -151,7 +151,7 @@ def kept_result(folder, known, resume):
     return found
 
 
-def result(folder, known, resume, make):
+def kept_or_made(folder, known, resume, make):
     """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
@@ -167,37 +167,36 @@ def result(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    keep(result_path(folder, known), made, {**known, "n_actions": int(agent.n_actions), "clone": made["clone"]}, agent)
+    write_result(result_path(folder, known), made, agent)
     return json.loads(json.dumps(made)), agent  # as it will be read: with lists for tuples
 
 
-def keep(path, result, about, agent):
-    """Writes a result to `path` and what its agent has learnt, if anything, into a .npz file beside it."""
-    np.savez(npz := io.BytesIO(), about=json.dumps(about), learnt=agent.learnt)
-    policy, text = path.with_suffix(".npz"), json.dumps(result).encode() + b"\n"
-    with drafted(path, text) as put_result, drafted(policy, npz.getvalue()) as put_policy:  # both, as disks may be full
-        # The result of an earlier run goes first: no crash is to leave it beside this one's policy.
-        Path(os.path.realpath(path)).unlink(missing_ok=True)
+def write_result(path, result, agent):
+    """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
+    text, policy = json.dumps(result), path.with_suffix(".npz")
+    np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
+    with drafted(path, f"{text}\n".encode()) as put_result, drafted(policy, npz.getvalue()) as put_policy:
+        # Now it is certain that the disk holds both, and no crash is to leave one beside an earlier run's other.
+        for earlier in path, policy:
+            Path(os.path.realpath(earlier)).unlink(missing_ok=True)
         if agent.updates:
             put_policy()
-        else:
-            policy.unlink(missing_ok=True)
         put_result()
 
 
 def read_policy(path):
-    """(about, learnt) of a policy that `result` kept: what was known of its run, and the learner's array. Raises
+    """(result, learnt) of a policy that `write_result` wrote: its run's result, and the learner's array. Raises
     UserError if the file is none or is damaged, OSError if it cannot be opened."""
     with path.open("rb") as file, suppress(Exception):  # of a dozen kinds, by what of the archive is damaged
         kept = np.load(file, allow_pickle=False)
-        about, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
-        if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(about["config"]) is dict:
-            return about, learnt
+        result, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
+        if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(result["config"]) is dict:
+            return result, learnt
     raise UserError(f"{path} is not a whole policy; run that seed again")
 
 
 def read_result(text, where):
-    """The result, a dict, in `text`, JSON as `result` writes it. Raises UserError, naming `where`, if it is none."""
+    """The result, a dict, in `text`, JSON by `write_result`. Raises UserError, naming `where`, if it is none."""
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]

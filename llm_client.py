@@ -41,10 +41,6 @@ class Asking(NamedTuple):
     concurrency: int = 10  # episodes at once
 
 
-class ServerError(UserError):
-    """The server cannot or will not answer. The message is one line that says what to do."""
-
-
 class UnusableAnswer(Exception):
     """A try that failed in a way that may pass. problem: what the server did. limited: was it asked too often?
     wanted: the pause in seconds that it then asks for, 0 if it does not say."""
@@ -56,7 +52,7 @@ class UnusableAnswer(Exception):
 class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
-    asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises ServerError if the
+    asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises UserError if the
     key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as
     far as the server counts them. body: what each request holds beside its messages. problem: why it is asked again at
     the moment, or "". heard: when the server last answered, not_before: until when nobody is to ask it, by
@@ -69,11 +65,11 @@ class ChatClient:
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
         if self.body.get("stream"):
-            raise ServerError("leave stream out of --extra; an answer is read whole")
+            raise UserError("leave stream out of --extra; an answer is read whole")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
-            raise ServerError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
+            raise UserError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
         if not self._key.isascii() or not self._key.isprintable():
-            raise ServerError(f"{asking.api_key_env} holds characters that no key has; set it anew")
+            raise UserError(f"{asking.api_key_env} holds characters that no key has; set it anew")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
         self.session = requests.Session()
         self.session.auth = self._sign
@@ -91,7 +87,7 @@ class ChatClient:
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
 
-        A try that failed in a way that may pass is repeated after a pause. Raises ServerError when all tries have
+        A try that failed in a way that may pass is repeated after a pause. Raises UserError when all tries have
         failed or twice the time-out has passed, at once after a refusal, and soon where nothing ever answers. An
         empty answer is asked for again a few times, and then is the answer.
 
@@ -111,7 +107,7 @@ class ChatClient:
                 self.problem, limited, wanted = failure.problem, failure.limited, failure.wanted
             late = time.monotonic() - begun > 2 * self.timeout
             if late or not pauses or (pauses[0] > 2 and not self.costs):  # no costs: nothing has ever answered
-                raise ServerError(f"{self.base_url} {self.problem}")
+                raise UserError(f"{self.base_url} {self.problem}")
             pause = wanted or pauses[0] * random.uniform(1, 1.5)
             if len(pauses) > 1 or not (limited and self.usable):  # else the longest, again and again
                 pauses.pop(0)
@@ -121,13 +117,13 @@ class ChatClient:
                 time.sleep(pause)
 
     def models(self):
-        """The names of the models that the server offers, as far as it says. ServerError if it cannot be asked."""
+        """The names of the models that the server offers, as far as it says. UserError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
             if response.status_code // 100 in (3, 5) or response.status_code in (401, 403, 429):
                 self._answer(response, data)  # raises what it says
         except UnusableAnswer as failure:
-            raise ServerError(f"{self.base_url} {failure.problem}") from None
+            raise UserError(f"{self.base_url} {failure.problem}") from None
         with suppress(ValueError, TypeError, RecursionError):
             found = json.loads(data)
             models = found.get("data") if isinstance(found, dict) else found  # Together's is a mere list
@@ -155,9 +151,9 @@ class ChatClient:
     def _send(self, method, path, body=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
         if not self.base_url.lower().startswith(("http://", "https://")):  # only now: who asks nothing needs no server
-            raise ServerError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
+            raise UserError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
         if re.search("[@?#]", self.base_url):
-            raise ServerError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
+            raise UserError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
         options = {"json": body, "timeout": limits, "allow_redirects": False, "stream": True}
         done = futures.Future()
@@ -176,22 +172,20 @@ class ChatClient:
             raise UnusableAnswer(f"takes more than {self.timeout} seconds for an answer") from None
         except requests.exceptions.InvalidURL:  # its message may hold the proxy's password
             said = "it, or the proxy of your environment, is no URL; give one such as http://localhost:11434/v1"
-            raise ServerError(f"--base-url: {said}") from None
+            raise UserError(f"--base-url: {said}") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
-            said = "it speaks no https, or shows a certificate that is not trusted"
-            if not isinstance(error, requests.exceptions.SSLError):
-                while isinstance(error.__context__, CAUSES):  # to the innermost
-                    error = error.__context__
-                said = self._shown(error)
-            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {said}; check that it runs") from None
+            while isinstance(error.__context__, CAUSES):  # to the innermost
+                error = error.__context__
+            cure = "check that it runs, and by http or https as its URL says"
+            raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {self._shown(error)}; {cure}") from None
         with self.lock:
             self.costs["requests"] += 1
             self.heard = time.monotonic()
         return response, data
 
     def _answer(self, response, data):
-        """The text of a chat completion. Raises UnusableAnswer if it holds none, ServerError after a refusal."""
+        """The text of a chat completion. Raises UnusableAnswer if it holds none, UserError after a refusal."""
         try:
             text = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
             found = parse_json(text, finite=False)
@@ -238,11 +232,11 @@ class ChatClient:
             advice = "; give --base-url the address that it sends you to, as far as /v1"
         elif status == 404 or str(self.asking.model) in said:
             models = []
-            with suppress(ServerError):  # what was refused is told, whatever comes of this
+            with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()
             if self.asking.model not in models:
                 advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
-        return ServerError(f"{self.base_url} {problem}{advice}")
+        return UserError(f"{self.base_url} {problem}{advice}")
 
     def _adapt(self, sent, said):
         """Takes out of `body`, or renames, a parameter that was sent and that the server refuses. Is there one?"""

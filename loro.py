@@ -180,7 +180,7 @@ def main():
         files.kept_result(options.out, known, options.resume)  # what it refuses, it refuses before anything is paid for
         plan.append(known)
     if of_llm := [known for known in plan if known["llm_episodes"]]:
-        model, recorded = collect.recorded(environment, options.env, options.rollouts, settings, Asking(**asked))
+        model, recorded = collect.ask_or_read(environment, options.env, options.rollouts, settings, Asking(**asked))
         checksum = files.checksum([episodes.record_of(each) for each in recorded])
         for known in of_llm:
             known |= {"model": model, "config": known["config"] | {"episodes": checksum}}
@@ -188,7 +188,7 @@ def main():
     for i, known in enumerate(plan, 1):
         method, what = METHODS[known["method"]], "{} of {}: {env} {method} seed {seed}".format(i, len(plan), **known)
         make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))
-        kept, agent = files.result(options.out, known, options.resume, make)
+        kept, agent = files.kept_or_made(options.out, known, options.resume, make)
         results.append((kept, agent))
         terminal.status(what, "is done" if agent else "was there", log=len(plan) > 1)
     terminal.show(environment, results, options.out / files.file_name(options.env))

@@ -74,7 +74,7 @@ def interval(samples):
     return np.quantile(drawn.mean(1), [0.025, 0.975], axis=0)
 
 
-def between(samples):
+def low_to_high(samples):
     """Their `interval` as text, "" if it has no width."""
     low, high = interval(samples)
     return f"{low:,.1f} to {high:,.1f}" if low < high else ""
@@ -101,7 +101,7 @@ def table(rows):
         online = rows[env, "online"]["returns"] if (env, "online") in rows else np.full_like(returns, np.nan)
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
         after_llm = regret[n_llm:]
-        cells = [env, name, len(totals), f"{totals.mean():,.1f}", between(totals)]
+        cells = [env, name, len(totals), f"{totals.mean():,.1f}", low_to_high(totals)]
         cells += ["unknown" if np.isnan(best) else terminal.tenths(regret.sum()), ratio(baseline.sum(), regret.sum())]
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
@@ -120,7 +120,7 @@ def brief(rows):
         known = all(row["best_return"] is not None for row in its_rows.values())
         for name, row in its_rows.items():
             each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-            cells[name] = terminal.tenths(each.mean()) + (f" ({span})" if (span := between(each)) else "")
+            cells[name] = terminal.tenths(each.mean()) + (f" ({span})" if (span := low_to_high(each)) else "")
             regrets[name] = each.mean() if known else np.nan
         what = env if known else f"{env} (reward)"
         yield markdown([what, *cells.values(), ratio(regrets["online"], regrets["loro-plus"])])

@@ -144,10 +144,10 @@ def comments(fields):
 def parse(methods, settings, asking, arguments=None):
     """What the command line says: options, a Namespace, and of the NamedTuples `settings` and `asking` the fields that
     are given, two dicts. Raises UserError for what makes no sense."""
-    about = comments(settings)  # and of `methods`, a table in the same module
+    helps = comments(settings)  # and of `methods`, a table in the same module
     parser = Parser(
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
-        epilog="\n".join(["methods:", *(f"  {name:<12} {about.get(name, '')}" for name in methods)]),
+        epilog="\n".join(["methods:", *(f"  {name:<12} {helps.get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = ["loro-plus", "loro", "online"]

@@ -35,8 +35,8 @@ def load_agent(path, environment):
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
     agent.clone, the logits of how sure it is that the LLM would do them, from which no rewards can be learnt. Raises
     UserError, or OSError if unreadable."""
-    about, learnt = read_policy(Path(path))
-    config, now = about["config"], environment.numbers()
+    result, learnt = read_policy(Path(path))
+    config, now = result["config"], environment.numbers()
     try:
         if max(n * m for n, m in pairwise([1, *config["hidden"], 1])) > max(learnt.size, 10**7):
             raise ValueError  # before a network of gigabytes is made
@@ -48,7 +48,7 @@ def load_agent(path, environment):
     need(fit, f"{path} is of another environment than there is now, or of other code; run that seed again")
     if isinstance(agent, DQN):  # the others were not kept; so it may learn on
         agent.online.parameters[:] = agent.target.parameters[:] = learnt
-    agent.learnt[:], agent.clone = learnt, about.get("clone")
+    agent.learnt[:], agent.clone = learnt, result.get("clone")
     return agent
 
 

@@ -24,7 +24,7 @@ from collect import Player
 from envs_text import find_environment
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError
-from llm_client import FILTERED, Asking, ServerError
+from llm_client import FILTERED, Asking
 from replies import parse_action
 
 CLIFF, LAKE = environment("CliffWalking-v1"), environment("FrozenLake-v1")
@@ -308,14 +308,14 @@ def test_a_bad_day(tmp_path):
 def test_a_player_recovers_from_a_failure():
     with ChatServer(lambda messages: "1", lambda number: None if number else "401") as server:
         one = player(server, LAKE, temperature=0)
-        with pytest.raises(ServerError):
+        with pytest.raises(UserError):
             one.choose(START)
         assert one.choose(START) == one.choose(START) == (1, ["1"]) and len(server.asked) == 2
 
 
 def test_a_server_that_dies_for_good_leaves_what_ended(tmp_path, executors):
     with ChatServer(path_along_the_cliff, lambda number: None if number < 30 else "drop") as server:
-        with pytest.raises(ServerError, match="cannot be reached"):
+        with pytest.raises(UserError, match="cannot be reached"):
             collected(player(server, concurrency=1), tmp_path)
         executors[0].shutdown(wait=True)
         assert seeds(kept(tmp_path)[1]) == [0, 1]
@@ -333,13 +333,13 @@ def test_what_ended_while_another_failed_is_kept(tmp_path):
         def episode(self, seed):
             if seed == 0:
                 assert ended.wait(60)
-                raise ServerError("gone")
+                raise UserError("gone")
             episode = super().episode(seed)
             ended.set()
             return episode
 
     with ChatServer(path_along_the_cliff) as server:
-        with pytest.raises(ServerError, match="gone"):
+        with pytest.raises(UserError, match="gone"):
             collected(Half(client(server), CLIFF), tmp_path, 2)
         assert seeds(kept(tmp_path)[1]) == [1]
         assert seeds(collected(player(server, temperature=0), tmp_path, 2)[1]) == [0, 1]  # what it lacks
@@ -354,7 +354,7 @@ def test_after_a_failure_nobody_asks_again(tmp_path, executors):
 
     three, failed = threading.Barrier(3), threading.Event()
     with ChatServer(path_along_the_cliff, fault) as server:
-        with pytest.raises(ServerError):
+        with pytest.raises(UserError):
             collected(player(server), tmp_path, 3)
         failed.set()  # only now are the other two answered
         executors[1].shutdown(wait=True)  # those who play; the other pool asks for them
@@ -753,7 +753,7 @@ def test_without_a_model_the_server_is_asked_for_its_models(folder, command):
 
 
 def test_without_a_server_one_is_wanted(folder, command):
-    with pytest.raises(ServerError, match="give --base-url"):
+    with pytest.raises(UserError, match="give --base-url"):
         command(*ONE, "--model", "small")
 
 
@@ -773,9 +773,9 @@ def test_votes_need_a_temperature(folder, command, wanted):
 def test_a_failure_says_that_the_same_command_goes_on(folder, command):
     with ChatServer(path_along_the_cliff, lambda number: None if number < 2 * STEPS else "401") as server:
         ask = [*ONE, "--base-url", server.url, "--model", "small", "--temperature", 1, "--concurrency", 1]
-        with pytest.raises(ServerError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl, "):
+        with pytest.raises(UserError, match=r"OPENAI_API_KEY.*kept in rollouts/CliffWalking-v1-small\.jsonl, "):
             command(*ask)
-        with pytest.raises(ServerError, match=r"give --base-url a URL") as error:  # that command does not go on
+        with pytest.raises(UserError, match=r"give --base-url a URL") as error:  # that command does not go on
             command(*ONE, "--model", "small", "--temperature", 1)
         assert "goes on" not in str(error.value)
         server.fault = lambda number: None
@@ -783,7 +783,7 @@ def test_a_failure_says_that_the_same_command_goes_on(folder, command):
 
 
 def test_a_failure_before_the_first_episode_says_no_such_thing(folder, command):
-    with ChatServer(fault=lambda number: "401") as server, pytest.raises(ServerError) as error:
+    with ChatServer(fault=lambda number: "401") as server, pytest.raises(UserError) as error:
         command(*ONE, "--base-url", server.url, "--model", "small")
     assert "goes on" not in str(error.value)
 

@@ -138,7 +138,7 @@ def test_what_stands_in_the_place_of_a_policy_is_told_before_the_run_and_loses_n
     policy.unlink()
     policy.mkdir()
     with pytest.raises(OSError, match=r"loro-3\.npz is a folder"):
-        files.result(tmp_path, KNOWN, False, lambda: pytest.fail("it ran"))
+        files.kept_or_made(tmp_path, KNOWN, False, lambda: pytest.fail("it ran"))
     assert files.kept_result(tmp_path, KNOWN, True)
 
 
@@ -347,7 +347,7 @@ def never():
 
 
 def keep(folder, **changes):
-    return files.result(folder, KNOWN | changes, False, make())[0]
+    return files.kept_or_made(folder, KNOWN | changes, False, make())[0]
 
 
 def where(folder):
@@ -356,7 +356,7 @@ def where(folder):
 
 def test_a_result_is_kept_as_it_is_returned(tmp_path):
     run = make()
-    made, agent = files.result(tmp_path, KNOWN, False, run)
+    made, agent = files.kept_or_made(tmp_path, KNOWN, False, run)
     assert agent is run()[1]
     assert made["returns"] == [1.0, 2.0, 0.5] and made["cumulative_reward"] == 3.5 and made["updates"] == 7
     kept = json.loads(where(tmp_path).read_text())
@@ -367,15 +367,15 @@ def test_a_result_is_kept_as_it_is_returned(tmp_path):
 
 def test_a_result_is_made_anew_unless_one_resumes(tmp_path):
     keep(tmp_path)
-    assert files.result(tmp_path, KNOWN, False, make([0.0] * 3))[0]["returns"] == [0.0] * 3
-    found, agent = files.result(tmp_path, KNOWN, True, never)
+    assert files.kept_or_made(tmp_path, KNOWN, False, make([0.0] * 3))[0]["returns"] == [0.0] * 3
+    found, agent = files.kept_or_made(tmp_path, KNOWN, True, never)
     assert found["returns"] == [0.0] * 3 and agent is None
-    assert files.result(tmp_path, KNOWN | {"seed": 4}, True, make())[1] is not None
+    assert files.kept_or_made(tmp_path, KNOWN | {"seed": 4}, True, make())[1] is not None
 
 
 def test_a_policy_does_not_outlive_its_run(tmp_path):
     keep(tmp_path)
-    files.result(tmp_path, KNOWN, False, make(updates=0))
+    files.kept_or_made(tmp_path, KNOWN, False, make(updates=0))
     assert names(where(tmp_path).parent) == ["loro-3.json"]
 
 
@@ -398,8 +398,9 @@ def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch,
     replace = os.replace
     monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        files.result(tmp_path, KNOWN, False, make(learnt=1.0))
-    assert names(where(tmp_path).parent) == ["loro-3.npz"] and files.kept_result(tmp_path, KNOWN, True) is None
+        files.kept_or_made(tmp_path, KNOWN, False, make(learnt=1.0))
+    assert names(where(tmp_path).parent) == ["loro-3.npz"] * (suffix == ".json")
+    assert files.kept_result(tmp_path, KNOWN, True) is None
 
 
 @pytest.mark.parametrize("written", [0, 1])
@@ -416,7 +417,7 @@ def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch,
     keep(tmp_path)
     writing, before = [], {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()}
     with pytest.raises(OSError, match=r"No space left .*loro-3\." + ("json", "npz")[written]):
-        files.result(tmp_path, KNOWN, False, fill_the_disk)
+        files.kept_or_made(tmp_path, KNOWN, False, fill_the_disk)
     assert {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()} == before
 
 
@@ -425,7 +426,7 @@ def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
     keep(tmp_path)
     before = where(tmp_path).read_bytes()
     with pytest.raises(UserError, match=r"Walk-v0 loro seed 3 .*finite number, or beyond 1e\+12; look at its rewards"):
-        files.result(tmp_path, KNOWN, False, make(**wrong))
+        files.kept_or_made(tmp_path, KNOWN, False, make(**wrong))
     assert where(tmp_path).read_bytes() == before
 
 
@@ -433,7 +434,7 @@ def test_resuming_notices_another_runs_file(tmp_path):
     keep(tmp_path)
     where(tmp_path).rename(where(tmp_path).with_name("loro-4.json"))
     with pytest.raises(UserError, match="made with seed 3, not 4;"):
-        files.result(tmp_path, KNOWN | {"seed": 4}, True, never)
+        files.kept_or_made(tmp_path, KNOWN | {"seed": 4}, True, never)
 
 
 def test_a_resumed_result_is_as_it_was_kept(tmp_path):
@@ -455,7 +456,7 @@ def test_resuming_names_in_what_a_result_is_unlike(tmp_path, changes, unlike):
     keep(tmp_path)
     before = where(tmp_path).read_bytes()
     with pytest.raises(UserError, match="--resume") as refused:
-        files.result(tmp_path, KNOWN | {"config": KNOWN["config"] | changes}, True, never)
+        files.kept_or_made(tmp_path, KNOWN | {"config": KNOWN["config"] | changes}, True, never)
     assert str(where(tmp_path)) in str(refused.value) and unlike in str(refused.value)
     assert where(tmp_path).read_bytes() == before
 
@@ -463,34 +464,34 @@ def test_resuming_names_in_what_a_result_is_unlike(tmp_path, changes, unlike):
 def test_another_best_return_makes_another_result(tmp_path):
     keep(tmp_path)
     with pytest.raises(UserError, match=r"best_return 2\.5, not 3\.5; give another --out, or leave out --resume"):
-        files.result(tmp_path, KNOWN | {"best_return": 3.5}, True, never)
+        files.kept_or_made(tmp_path, KNOWN | {"best_return": 3.5}, True, never)
 
 
 def test_resuming_misses_what_was_known_then(tmp_path):
     keep(tmp_path, config=KNOWN["config"] | {"code": "abc"})
     with pytest.raises(UserError, match="code abc, not None"):
-        files.result(tmp_path, KNOWN, True, never)
+        files.kept_or_made(tmp_path, KNOWN, True, never)
 
 
 def test_resuming_names_a_damaged_file(tmp_path):
     keep(tmp_path)
     where(tmp_path).write_bytes(where(tmp_path).read_bytes()[:50])
     with pytest.raises(UserError, match=r"loro-3\.json is not a whole result .*move it away"):
-        files.result(tmp_path, KNOWN, True, never)
+        files.kept_or_made(tmp_path, KNOWN, True, never)
 
 
 def test_a_run_that_fails_leaves_the_old_result(tmp_path):
     keep(tmp_path)
     before = where(tmp_path).read_bytes()
     with pytest.raises(AssertionError):
-        files.result(tmp_path, KNOWN, False, never)
+        files.kept_or_made(tmp_path, KNOWN, False, never)
     assert where(tmp_path).read_bytes() == before and names(where(tmp_path).parent) == ["loro-3.json", "loro-3.npz"]
 
 
 def test_a_run_whose_result_cannot_be_written_is_not_played(tmp_path):
     (tmp_path / "Walk-v0").write_text("in the way")
     with pytest.raises(OSError, match="Walk-v0"):
-        files.result(tmp_path, KNOWN, False, never)
+        files.kept_or_made(tmp_path, KNOWN, False, never)
 
 
 # What is no result

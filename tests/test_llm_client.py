@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llm_client
-from llm_client import CUT_OFF, LARGEST_ANSWER, PAUSES, REASONING_ALONE, Asking, ChatClient, ServerError
+from files import UserError
+from llm_client import CUT_OFF, LARGEST_ANSWER, PAUSES, REASONING_ALONE, Asking, ChatClient
 
 HELLO = [{"role": "user", "content": "hello"}]
 KEY = "sk-very-secret"
@@ -160,7 +161,7 @@ def test_a_server_may_want_no_temperature(said):
 def test_a_server_that_goes_on_refusing_is_not_asked_again():
     with ChatServer() as server:
         server.refuse, one = lambda body: (400, NO_MAX_TOKENS + NO_TEMPERATURE[0]), client(server, model="small")
-        with pytest.raises(ServerError, match="answers 400: Unsupported parameter"):
+        with pytest.raises(UserError, match="answers 400: Unsupported parameter"):
             one.ask(HELLO)
         assert len(server.asked) == 3
 
@@ -168,7 +169,7 @@ def test_a_server_that_goes_on_refusing_is_not_asked_again():
 def test_a_temperature_out_of_range_is_the_users_to_change():
     with ChatServer() as server:
         server.refuse = refuses("temperature", "temperature must be from 0 to 2")
-        with pytest.raises(ServerError, match="from 0 to 2"):
+        with pytest.raises(UserError, match="from 0 to 2"):
             client(server, temperature=3.0).ask(HELLO)
 
 
@@ -196,7 +197,7 @@ def test_more_can_be_put_into_each_request():
 
 
 def test_a_stream_of_an_answer_is_not_asked_for():
-    with pytest.raises(ServerError, match="leave stream out of --extra"):
+    with pytest.raises(UserError, match="leave stream out of --extra"):
         ChatClient(Asking("http://host/v1", "small", extra={"stream": True}))
     assert ChatClient(Asking("http://host/v1", "small", extra={"stream": False})).body["stream"] is False
 
@@ -215,14 +216,14 @@ def test_a_server_that_never_ends_is_left_after_the_time_limit(fault):
         assert one.ask(HELLO) == "0" and len(server.asked) == 2
         assert all(each.daemon for each in set(threading.enumerate()) - before)  # none keeps Python from ending
         server.fault = always(fault)
-        with pytest.raises(ServerError, match=r"takes more than 0\.5 seconds|no JSON"):
+        with pytest.raises(UserError, match=r"takes more than 0\.5 seconds|no JSON"):
             one.ask(HELLO)
         assert len(server.asked) <= 2 + 9
 
 
 def test_a_server_is_not_waited_for_beyond_twice_the_time_limit():
     with ChatServer(fault=always("gone quiet")) as server:
-        with pytest.raises(ServerError, match=r"takes more than 0\.2 seconds"):
+        with pytest.raises(UserError, match=r"takes more than 0\.2 seconds"):
             client(server, timeout=0.2).ask(HELLO)
         assert len(server.asked) <= 3
 
@@ -246,7 +247,7 @@ def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, sta
     sizes, send = [], ChatClient._send
     monkeypatch.setattr(Handler, "answer", answer)
     monkeypatch.setattr(ChatClient, "_send", kept)
-    with ChatServer() as server, pytest.raises(ServerError, match=f"answers {status}: .*no "):
+    with ChatServer() as server, pytest.raises(UserError, match=f"answers {status}: .*no "):
         client(server).ask(HELLO)
     assert len(sizes) == (9 if status == 200 else 1) and 0 < max(sizes) <= LARGEST_ANSWER
 
@@ -254,7 +255,7 @@ def test_an_answer_of_any_size_takes_no_more_memory_than_it_may(monkeypatch, sta
 def test_deep_nesting_is_no_answer(monkeypatch):
     monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(200, '{"a":' * 100_000))
     gc.collect()  # what other tests left is not to be collected in that depth
-    with ChatServer() as server, pytest.raises(ServerError, match="no JSON"):
+    with ChatServer() as server, pytest.raises(UserError, match="no JSON"):
         client(server).ask(HELLO)
 
 
@@ -280,7 +281,7 @@ def test_what_some_servers_add_to_json_is_no_fault(monkeypatch):
 )
 def test_what_happened_is_said_in_few_words(monkeypatch, answer, said):
     monkeypatch.setattr(Handler, "answer", answer)
-    with ChatServer() as server, pytest.raises(ServerError, match=said):
+    with ChatServer() as server, pytest.raises(UserError, match=said):
         client(server).ask(HELLO)
 
 
@@ -321,14 +322,14 @@ def test_an_answer_that_breaks_off_is_none(monkeypatch, choice, content):
         one = client(server)
         assert one.ask(HELLO) == "0" and one.costs == {"requests": 2, "tokens_in": 507, "tokens_out": 65}
         server.fault = always("broken")
-        with pytest.raises(ServerError, match=r"breaks off its answer: (error|abort|insuff.*|.*Overloaded)"):
+        with pytest.raises(UserError, match=r"breaks off its answer: (error|abort|insuff.*|.*Overloaded)"):
             client(server).ask(HELLO)
 
 
 def test_an_error_may_stand_in_a_list(monkeypatch):
     said = [{"error": {"code": 400, "message": "No such model"}}]
     monkeypatch.setattr(Handler, "answer", lambda self, fault, messages: self.send(400, json.dumps(said)))
-    with ChatServer() as server, pytest.raises(ServerError, match=r"answers 400: No such model$"):
+    with ChatServer() as server, pytest.raises(UserError, match=r"answers 400: No such model$"):
         client(server).ask(HELLO)
 
 
@@ -349,7 +350,7 @@ def test_any_schedule_of_faults_up_to_the_limit_is_survived(schedule):
 @pytest.mark.parametrize("fault", ["500", "drop", "no choices", "not json"])
 def test_a_server_that_fails_for_good_is_given_up(fault):
     with ChatServer(fault=always(fault)) as server:
-        with pytest.raises(ServerError) as error:
+        with pytest.raises(UserError) as error:
             client(server).ask(HELLO)
         assert len(server.asked) == len(AT_ONCE) + 1 and "\n" not in str(error.value)
 
@@ -357,14 +358,14 @@ def test_a_server_that_fails_for_good_is_given_up(fault):
 def test_a_server_that_speaks_no_https_is_told_of():
     with ChatServer() as server:
         asked = ChatClient(Asking(server.url.replace("http:", "https:"), "small"), pauses=())
-        with pytest.raises(ServerError, match=r"cannot be reached, .*: it speaks no https, or .*; check that it runs"):
+        with pytest.raises(UserError, match=r"cannot be reached, .*: \[SSL.*; check that it runs, and by http"):
             asked.ask([{"role": "user", "content": "Hi"}])
 
 
 def test_a_server_that_is_not_there_is_named_soon(waits):
     with ChatServer() as server:
         pass
-    with pytest.raises(ServerError, match=r"127\.0\.0\.1.* cannot be reached.*refused; check that it runs"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1.* cannot be reached.*refused; check that it runs"):
         client(server, 300, PAUSES).ask(HELLO)
     assert sum(waits) < 6
 
@@ -426,7 +427,7 @@ def test_the_longest_pause_that_anybody_was_told_holds_for_all(monkeypatch):
 
 def test_a_server_that_has_never_been_of_use_is_given_up_though_it_speaks_of_a_limit(waits):
     with ChatServer(fault=always("429"), headers={}) as server:
-        with pytest.raises(ServerError, match="answers 429"):
+        with pytest.raises(UserError, match="answers 429"):
             client(server, 300, PAUSES).ask(HELLO)
         assert len(server.asked) == 9
 
@@ -438,7 +439,7 @@ def test_a_limit_is_not_waited_for_beyond_twice_the_time_limit(monkeypatch):
     with ChatServer(fault=lambda number: "429" if number else None, headers={"Retry-After": "60"}) as server:
         one = client(server, 300, PAUSES)
         one.ask(HELLO)
-        with pytest.raises(ServerError, match="answers 429"):
+        with pytest.raises(UserError, match="answers 429"):
             one.ask(HELLO)
         assert 600 < now[0] <= 660
 
@@ -452,14 +453,14 @@ def test_an_empty_answer_is_one_after_a_few_tries(waits, fault):
 
 @pytest.mark.parametrize("fault", ["500", "not json"])
 def test_the_pauses_before_another_try_grow(waits, fault):
-    with ChatServer(fault=always(fault), headers={}) as server, pytest.raises(ServerError):
+    with ChatServer(fault=always(fault), headers={}) as server, pytest.raises(UserError):
         client(server, 300, PAUSES).ask(HELLO)
     assert len(waits) == len(PAUSES)
     assert all(pause <= wait <= 1.5 * pause for pause, wait in zip(PAUSES, waits))
 
 
 def test_who_failed_at_the_same_instant_does_not_ask_again_at_the_same_instant(waits):
-    with ChatServer(fault=always("500"), headers={}) as server, pytest.raises(ServerError):
+    with ChatServer(fault=always("500"), headers={}) as server, pytest.raises(UserError):
         client(server, 300, (1,) * 20).ask(HELLO)
     assert len(set(waits)) == 20
 
@@ -474,7 +475,7 @@ def test_who_failed_at_the_same_instant_does_not_ask_again_at_the_same_instant(w
 def test_a_refusal_is_final_and_says_what_to_do(status, advice, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with ChatServer(fault=always(status)) as server:
-        with pytest.raises(ServerError, match=rf"answers {status}: no: Bearer \[key\]; .*{advice}") as error:
+        with pytest.raises(UserError, match=rf"answers {status}: no: Bearer \[key\]; .*{advice}") as error:
             client(server, model="no-such").ask(HELLO)
         assert len(server.asked) == 1 and KEY not in str(error.value) and "\n" not in str(error.value)
 
@@ -483,7 +484,7 @@ def test_a_refusal_is_final_and_says_what_to_do(status, advice, monkeypatch):
     ("said", "end"), [("There is no no-such", "no-such; give --model one of: small, large"), ("Too long", "Too long")]
 )
 def test_a_bad_request_is_the_models_fault_if_it_is_named(said, end):
-    with ChatServer() as server, pytest.raises(ServerError, match=f"{end}$"):
+    with ChatServer() as server, pytest.raises(UserError, match=f"{end}$"):
         server.refuse = lambda body: (400, said)
         client(server, model="no-such").ask(HELLO)
 
@@ -500,10 +501,10 @@ def test_a_server_that_names_no_models_says_why(monkeypatch, status, problem):
     with ChatServer() as server:
         one = client(server)
         if status:
-            with pytest.raises(ServerError, match=problem):
+            with pytest.raises(UserError, match=problem):
                 one.models()
     if not status:
-        with pytest.raises(ServerError, match=problem):
+        with pytest.raises(UserError, match=problem):
             one.models()
 
 
@@ -522,14 +523,14 @@ def test_a_refusal_is_told_though_the_server_names_no_models(monkeypatch, fault)
 
     monkeypatch.setattr(Handler, "do_GET", names)
     told = r"answers 404: no: .*; does its URL end in /v1\?"
-    with ChatServer(fault=always("404")) as server, pytest.raises(ServerError, match=told):
+    with ChatServer(fault=always("404")) as server, pytest.raises(UserError, match=told):
         client(server).ask(HELLO)
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])
 def test_what_is_no_url_is_refused(url):
     for request in (lambda client: client.ask(HELLO)), ChatClient.models:
-        with pytest.raises(ServerError, match="--base-url") as error:
+        with pytest.raises(UserError, match="--base-url") as error:
             request(ChatClient(Asking(url, "small"), pauses=AT_ONCE))
         assert "\n" not in str(error.value)
 
@@ -542,14 +543,14 @@ def test_a_url_may_be_written_in_capitals_and_stand_in_white_space(monkeypatch):
 
 @pytest.mark.parametrize("url", ["http://localhost:abc/v1", "http://a b/v1", "http://localhost:99999/v1", "http:///v1"])
 def test_a_url_that_is_none_is_refused_at_once(url):
-    with pytest.raises(ServerError, match=r"--base-url: .*; give one such as http://localhost:11434/v1"):
+    with pytest.raises(UserError, match=r"--base-url: .*; give one such as http://localhost:11434/v1"):
         ChatClient(Asking(url, "model"), pauses=[60]).ask(HELLO)
 
 
 @pytest.mark.parametrize("url", ["http://me:{key}@{host}/v1", "http://{host}/v1?key={key}", "http://{host}/v1#{key}"])
 def test_a_secret_in_a_url_is_refused_and_not_shown(url):
     with ChatServer() as server:
-        with pytest.raises(ServerError, match=r"a URL without @, \? or #; the key stands in a variable") as error:
+        with pytest.raises(UserError, match=r"a URL without @, \? or #; the key stands in a variable") as error:
             ChatClient(Asking(url.format(key=KEY, host=f"127.0.0.1:{server.server_port}"), "small")).ask(HELLO)
         assert KEY not in str(error.value) and server.connections == 0
 
@@ -557,7 +558,7 @@ def test_a_secret_in_a_url_is_refused_and_not_shown(url):
 def test_a_redirect_is_named_and_not_followed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with ChatServer() as other, ChatServer(fault=always("302"), headers={"Location": other.url}) as server:
-        with pytest.raises(ServerError, match=f"answers 302: {other.url}; give --base-url the address"):
+        with pytest.raises(UserError, match=f"answers 302: {other.url}; give --base-url the address"):
             client(server).ask(HELLO)
         assert len(server.asked) == 1 and other.connections == 0
 
@@ -581,7 +582,7 @@ def test_a_server_that_repeats_the_key_does_not_show_it(monkeypatch, before):
     with ChatServer(lambda messages: f"{'x' * before}Bearer {KEY * 10}") as server:
         assert client(server).ask(HELLO) == f"{'x' * before}Bearer [key]"
     response = SimpleNamespace(status_code=401, headers={}, request=SimpleNamespace(body=b"{}"))
-    with pytest.raises(ServerError) as error:
+    with pytest.raises(UserError) as error:
         ChatClient(Asking("http://127.0.0.1:1/v1", "small"))._answer(response, f"{'x' * before}{KEY * 10}".encode())
     assert KEY[:9] not in str(error.value)
 
@@ -612,7 +613,7 @@ def test_another_variable_may_hold_the_key(monkeypatch):
         client(server, api_key_env="MY_KEY").ask(HELLO)
         assert server.keys == [f"Bearer {KEY}"]
         server.fault = always("401")
-        with pytest.raises(ServerError, match="set MY_KEY to a key"):
+        with pytest.raises(UserError, match="set MY_KEY to a key"):
             client(server, api_key_env="MY_KEY").ask(HELLO)
 
 
@@ -637,7 +638,7 @@ def test_a_proxy_that_fails_is_named(monkeypatch):
     with ChatServer() as gone:
         pass
     monkeypatch.setenv("http_proxy", gone.url.removesuffix("/v1"))
-    with pytest.raises(ServerError, match="through the proxy of your environment"):
+    with pytest.raises(UserError, match="through the proxy of your environment"):
         ChatClient(Asking("http://somewhere.invalid/v1", "small"), pauses=AT_ONCE).ask(HELLO)
 
 
@@ -646,13 +647,13 @@ def test_a_proxy_that_is_none_is_named_without_its_password(monkeypatch, proxy):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", proxy)
-    with pytest.raises(ServerError, match="it, or the proxy of your environment, is no URL") as error:
+    with pytest.raises(UserError, match="it, or the proxy of your environment, is no URL") as error:
         ChatClient(Asking("http://somewhere.invalid/v1", "small"), pauses=AT_ONCE).ask(HELLO)
     assert "secret" not in str(error.value)
 
 
 def test_a_key_in_place_of_its_variables_name_is_refused_and_not_shown():
-    with pytest.raises(ServerError, match="takes the name of a variable that is set") as error:
+    with pytest.raises(UserError, match="takes the name of a variable that is set") as error:
         ChatClient(Asking("http://host/v1", "small", api_key_env=KEY))
     assert KEY not in str(error.value)
 
@@ -660,6 +661,6 @@ def test_a_key_in_place_of_its_variables_name_is_refused_and_not_shown():
 @pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-verý-secret"])
 def test_a_key_that_cannot_be_one_is_not_shown(monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(ServerError, match="OPENAI_API_KEY") as error:
+    with pytest.raises(UserError, match="OPENAI_API_KEY") as error:
         ChatClient(Asking("http://127.0.0.1:1/v1", "small"))
     assert "secret" not in str(error.value)

