@@ -636,8 +636,8 @@ def test_what_is_no_result_in_a_folder_is_named(study):
     [
         (b"", "holds no results"),
         (b"no gzip", "not a packed study"),
-        (gzip.compress(b"")[:-1], "not a packed study, or a damaged one"),
-        (gzip.compress(json.dumps(RESULT).encode() + b"\n{}\n"), "line 2 is not a whole result"),
+        (gzip.compress(b"", mtime=0)[:-1], "not a packed study, or a damaged one"),
+        (gzip.compress(json.dumps(RESULT).encode() + b"\n{}\n", mtime=0), "line 2 is not a whole result"),
     ],
 )
 def test_what_is_no_packed_study_is_refused(tmp_path, content, problem):
