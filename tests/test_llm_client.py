@@ -402,9 +402,10 @@ def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, monkeypatch, st
         assert client(server, 300, PAUSES).ask(HELLO) == "0" and sum(waits) == waited and len(waits) <= 1
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "20"}])
-def test_a_limit_of_requests_a_minute_is_waited_for_by_all(waits, headers):
-    with ChatServer(fault=lambda number: "429" if 1 <= number <= 30 else None, headers=headers) as server:
+@pytest.mark.parametrize(("status", "asked_for"), [("429", None), ("429", "20"), ("503", "20")])
+def test_a_limit_of_requests_a_minute_is_waited_for_by_all(waits, status, asked_for):
+    headers = {"Retry-After": asked_for} if asked_for else {}
+    with ChatServer(fault=lambda number: status if 1 <= number <= 30 else None, headers=headers) as server:
         one = client(server, 300, PAUSES)
         assert [one.ask(HELLO), one.ask(HELLO)] == ["0", "0"] and len(server.asked) == 32
         waits.clear()
@@ -597,6 +598,13 @@ def test_a_short_key_does_not_take_letters_out_of_words(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "l")
     with ChatServer() as server:
         assert client(server).models() == ["small", "large"]
+
+
+@pytest.mark.parametrize(("key", "shown"), [("abcdefg", "abcdefg"), ("abcdefgh", "[key]")])
+def test_a_key_is_a_secret_from_eight_characters_on(monkeypatch, key, shown):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with ChatServer(lambda messages: key) as server:
+        assert client(server).ask(HELLO) == shown
 
 
 def test_without_a_key_none_is_sent(monkeypatch):

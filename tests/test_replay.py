@@ -34,6 +34,16 @@ def assert_unaltered(drawn):
         np.testing.assert_array_equal(column, expected)
 
 
+@pytest.mark.parametrize(("dtype", "value"), [(np.float64, 0.1), (np.int64, 2**24 + 1), (np.uint8, 200)])
+def test_observations_keep_their_dtype_and_every_digit(dtype, value):
+    observation, space = np.array([value], dtype), gym.spaces.Box(0, 2**25 if dtype != np.uint8 else 255, (1,), dtype)
+    replay = ReplayBuffer(1, space, [(observation, 0, 0.0, observation, False)])
+    replay.add(observation, 0, 0.0, observation, False)
+    drawn = replay.sample(9, np.random.default_rng(0))
+    for column in drawn.observations, drawn.next_observations:
+        assert column.dtype == dtype and (column == observation).all()
+
+
 class TwoLists(RuleBasedStateMachine):
     @initialize(n_first=st.integers(0, 8), capacity=st.integers(1, 12))
     def begin(self, n_first, capacity):

@@ -250,6 +250,12 @@ def test_the_table_is_of_all_that_is_there_and_its_usual_folder_is_main(study, t
     assert "| FrozenLake-v1 | loro-plus, weak |" in out and "| FrozenLake-v1 | loro-plus |" in out
 
 
+def test_of_another_teacher_alone_there_is_a_table_and_no_figure(study, teacher):
+    code, out, err = end(study(ROLLOUTS=str(teacher)))
+    assert code == 0 and err == [f"{n} of 6 runs" for n in range(1, 7)] and "| FrozenLake-v1 | loro-plus |" in out
+    assert not (study.folder / "figure-of").exists()
+
+
 def test_runs_that_fail_are_told_of_and_the_others_are_made(study):
     code, out, err = end(study(BROKEN="CartPole*"))
     assert code == 1 and err[-1] == "run_all.sh: something failed, see above; the same command tries it again"

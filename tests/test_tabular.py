@@ -19,6 +19,7 @@ def filled_table(rng, n_states, n_actions, **settings):
 def test_at_first_a_table_prefers_an_action_by_chance_alone():
     agent = table(400, 4)
     assert 0 < np.abs(agent.q).max() <= 1e-6
+    assert agent.q.min() < 0 < agent.q.max()
     assert np.bincount(agent.values(np.arange(400)).argmax(1)).min() > 70
 
 
