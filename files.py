@@ -63,7 +63,7 @@ def drafted(path, data):
 
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # without a folder no name is too long
+    path.parent.mkdir(parents=True, exist_ok=True)  # else a name that is too long is not found out
     for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
         with suppress(FileNotFoundError):  # Another run may have finished it.
             if time.time() - draft.stat().st_mtime > 3600:

@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from files import UserError, parse_json
+from files import UserError, need, parse_json
 
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
@@ -64,8 +64,7 @@ class ChatClient:
         self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
-        if self.body.get("stream"):
-            raise UserError("leave stream out of --extra; an answer is read whole")
+        need(not self.body.get("stream"), "leave stream out of --extra; an answer is read whole")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
         if not self._key.isascii() or not self._key.isprintable():

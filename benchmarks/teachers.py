@@ -76,7 +76,7 @@ def table(teachers):
     yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for env, model, _, level, covered, lost in teachers:
-        cells = [env, terminal.printable(model), f"{level:.2f}", f"{covered:.2f}" if covered else ""]
+        cells = [env, model, f"{level:.2f}", f"{covered:.2f}" if covered else ""]
         cells += ["{:.2f} ± {:.2f}".format(*lost[method]) if method in lost else "" for method in ("loro-plus", "loro")]
         yield report.markdown(cells)
 

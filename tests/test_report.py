@@ -270,6 +270,17 @@ def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(st
     assert "| loro-plus,  [2J a\\|b  |" in done.out and "Run-v0 loro-plus,  [2J a|b" in done.err
 
 
+@pytest.mark.parametrize("field", ["env", "method", "model", "folder"])
+def test_no_field_of_a_packed_study_steers_the_terminal(study, show, tmp_path, field):
+    results = [run | {field: f"{run[field]}\x1b[2J"} for run in files.read_results(study)]
+    packed = tmp_path / ("\x1b[2J.gz" if field == "folder" else "study.gz")  # whose name is the folder's
+    files.pack(results[:-1], packed)
+    for style in [], ["--brief"]:
+        done = show(study, packed, *style)
+        assert done.code == 0 and (done.out + done.err).replace("\n", "").isprintable()
+        assert " [2J" in done.out
+
+
 def twice(study):
     return [study, study]
 
