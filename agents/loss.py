@@ -36,7 +36,7 @@ def td_gradient(batch, q, y, clip=np.inf):
 def imitation_gradient(batch, q):
     """dL/dQ(s, .) (B, actions) for the cross-entropy of a classifier of what the LLM did, with Q(s, .) as its logits:
 
-        L = logsumexp_a' Q(s, a') - Q(s, a) = -log softmax(Q(s, .))_a
+        L = logsumexp_a' Q(s, a') - Q(s, a) = -log softmax(Q(s, .))_a    (CQL's conservative term: Kumar et al. 2020)
 
     A step against its derivative, softmax(Q(s, .)) - onehot(a), raises what the LLM did and lowers all else."""
     exp = np.exp(q - q.max(1, keepdims=True))
