@@ -8,8 +8,7 @@
 
 The first command records study/untuned/ENV.jsonl: ten episodes of the optimal policy of FrozenLake8x8, a tenth of its
 actions at random; and ten of a rule on MountainCarContinuous: push the way the car moves. The numbers of random play
-are measure.py's (--episodes 5000 on the lake), the best return is best.py's.
-"""
+are measure.py's (--episodes 5000 on the lake), the best return is best.py's."""
 
 import sys
 from functools import partial
@@ -22,20 +21,18 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import envs_text
 import terminal
 from benchmarks.coverage import optimal_play
-from envs_text import Environment
 from episodes import act, play, write_rollouts
 
 
 def frozen_lake(name):
-    return Environment(
-        make=partial(gym.make, name),
+    return envs_text.frozen_lake(name)._replace(
         rules="You are on a frozen lake of 8x8 cells, with holes. Reach the goal at row 7, column 7. The ice is "
         "slippery, and a move often goes sideways. Actions: 0 = left, 1 = down, 2 = right, 3 = up.",
         describe=lambda s: f"You are at row {s // 8}, column {s % 8}.",
-        actions=("left", "down", "right", "up"),
-        evaluations=200, random_return=0.0024, random_std=0.049, best_return=0.913, reward_scale=1.0,
+        evaluations=200, random_return=0.0024, random_std=0.049, best_return=0.913,
         grid=tuple("".join(map(bytes.decode, row)) for row in gym.make(name).unwrapped.desc),
     )
 
@@ -45,14 +42,12 @@ def mountain_car(name):
         env = gym.make(name, max_episode_steps=200, **options)
         return gym.wrappers.TransformAction(env, lambda a: np.float32([a - 1]), gym.spaces.Discrete(3))
 
-    return Environment(
+    return envs_text.mountain_car(name)._replace(
         make=make,
-        rules="A car stands in a valley, too weak to drive up the right hill, where the flag is, without a run-up. "
-        "To reach it pays 100, and each push costs 0.1. Actions: 0 = push left, 1 = do not push, 2 = push right.",
-        describe=lambda s: f"The car is at {s[0]:.3f} (the flag at 0.45) and moves at {s[1]:.4f}.",
+        rules="A car stands in a valley, too weak to drive up the right hill, where the flag is (at 0.45), without a "
+        "run-up. To reach it pays 100, and a push costs 0.1. Actions: 0 = push left, 1 = do not push, 2 = push right.",
         actions=("push left", "do not push", "push right"),
         evaluations=200, random_return=-13.3, random_std=0.65, best_return=None, reward_scale=1.0,
-        low=(-1.2, -0.07), high=(0.6, 0.07),
     )
 
 
