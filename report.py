@@ -161,8 +161,8 @@ def draw(rows):
     return figure
 
 
-def save(rows, path, draw=draw):
-    """Puts the figure that `draw` makes of `rows` into the file at the Path `path`."""
+def save(rows, path):
+    """Puts the figure of `rows` into the file at the Path `path`."""
     from matplotlib import rc_context  # here, since all else does without it
     with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
         draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)

@@ -2,7 +2,7 @@
 
     python benchmarks/teachers.py results/study/main/*/online-100.npz
     for teacher in study/teachers/*; do SEEDS="100 105" ROLLOUTS=$teacher ./run_all.sh; done
-    python benchmarks/teachers.py results/study --figure study/teachers.png
+    python benchmarks/teachers.py results/study
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
 study/teachers/random-SHARE/ENV.jsonl. The last prints the table that docs/study.md explains, of the teachers in the
@@ -47,9 +47,9 @@ def ratio(its, theirs):
 
 
 def compare(rows):
-    """Of each teacher in the rows of `report.group`: (environment's name, teacher, is it graded? its level, what part
-    of the optimal play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same
-    seeds}). Raises UserError if `online` lacks one of these."""
+    """Of each teacher in the rows of `report.group`: (environment's name, teacher, its level, what part of the optimal
+    play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same seeds}). Raises
+    UserError if `online` lacks one of these."""
     pupils = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
@@ -62,60 +62,37 @@ def compare(rows):
             of_teacher = pupils.setdefault((env, row["model"], row["folder"]), {})
             of_teacher[row["method"]] = ratio(its.sum(1), theirs.sum(1))
     for (env, model, folder), lost in pupils.items():
-        environment, graded = find_environment(env), folder != "main"
-        recording = (TEACHERS / folder if graded else ROOT / "rollouts") / f"{env}.jsonl"
+        environment = find_environment(env)
+        recording = (ROOT / "rollouts" if folder == "main" else TEACHERS / folder) / f"{env}.jsonl"
         if recording.is_file():
             _, episodes = read_rollouts(recording, env, environment.make())
             level = np.mean([episode.total for episode in episodes]) - environment.random_return
             level /= environment.best_return - environment.random_return
-            yield env, model, graded, level, environment.grid and coverage(environment.make(), episodes)[2], lost
+            yield env, model, level, environment.grid and coverage(environment.make(), episodes)[2], lost
 
 
 def table(teachers):
     """The lines of a Markdown table of what `compare` finds."""
     yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
-    for env, model, _, level, covered, lost in teachers:
+    for env, model, level, covered, lost in teachers:
         cells = [env, model, f"{level:.2f}", f"{covered:.2f}" if covered else ""]
         cells += ["{:.2f} ± {:.2f}".format(*lost[method]) if method in lost else "" for method in ("loro-plus", "loro")]
         yield report.markdown(cells)
 
 
-def draw(teachers):
-    """A matplotlib Figure of it: a panel an environment, the teacher's level across, its pupils' regret up. Hollow
-    marks stand for teachers that are not graded."""
-    from matplotlib.figure import Figure
-
-    envs = list(dict.fromkeys(env for env, *_ in teachers))
-    figure = Figure(figsize=(12, 6.4), layout="constrained")
-    for i, env in enumerate(envs, 1):
-        here = [(graded, level, lost) for where, _, graded, level, _, lost in teachers if where == env]
-        panel = figure.add_subplot(2, 3, i, title=env, xlabel="the teacher's level", ylabel="regret / online's")
-        panel.axhline(1, color="black", linewidth=0.8, label="online")
-        for method, colour, mark, dashes in zip(("loro-plus", "loro"), report.COLOURS, "o^", ("-", "--")):
-            for kind, style in (True, {"ls": dashes, "label": method}), (False, {"ls": "", "mfc": "none", "ms": 10}):
-                points = sorted((x, *lost[method]) for graded, x, lost in here if graded == kind and method in lost)
-                panel.errorbar(*np.reshape(points, (-1, 3)).T, marker=mark, color=colour, elinewidth=0.8, **style)
-        panel.set(xlim=(-0.1, 1.1), ylim=(0, None))
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
 def main():
     parser = terminal.Parser(description="Teachers of graded quality, and what becomes of their pupils.")
     parser.add_argument("places", nargs="+", type=Path, help="kept policies, to record; or results, to compare")
-    parser.add_argument("--figure", type=terminal.writable(*terminal.FIGURES), metavar="FILE", help="draw the latter")
-    options = parser.parse_args()
-    if options.places[0].suffix == ".npz":
-        for policy in options.places:
+    places = parser.parse_args().places
+    if places[0].suffix == ".npz":
+        for policy in places:
             record(policy)
         return
-    results = [run for place in options.places for run in read_results(place)]
+    results = [run for place in places for run in read_results(place)]
     teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
     need(teachers, "there are no pupils of a teacher whose recording is there, beside `online`")
     print("\n".join(table(teachers)))
-    if options.figure:
-        report.save(teachers, options.figure, draw)
 
 
 if __name__ == "__main__":
