@@ -1,4 +1,4 @@
-"""The pictures of docs/walkthrough.md, in docs/pictures: `python benchmarks/pictures.py` (a minute or two; matplotlib).
+"""Two pictures of docs/walkthrough.md, in docs/pictures: `python benchmarks/pictures.py` (half a minute; matplotlib).
 
 Colours are readable by the colour-blind (Okabe & Ito 2008; cividis), lines differ in their dashes as well."""
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from benchmarks import ROOT, recorded
 from loro import METHODS, Settings, run
-from report import COLOURS, DASHES
+from report import COLOURS
 
 
 def lake(figure):
@@ -62,25 +62,9 @@ def extrapolation(figure):
     figure.legend(loc="outside right center", frameon=False)
 
 
-def trust(figure):
-    """MountainCar with a good teacher and with a bad one: the return and trust, evaluation by evaluation."""
-    panels = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    teachers = {"Claude": "rollouts", "SmolLM2": "rollouts/smollm2-135m"}
-    for (name, folder), colour, dashes in zip(teachers.items(), COLOURS, DASHES):
-        environment, _, episodes = recorded("MountainCar-v0", folder)
-        found, _ = run(environment, METHODS["loro-plus"], Settings(150), 0, episodes)
-        for panel, what in zip(panels, ("returns", "trust")):
-            panel.plot(range(1, 151), found[what], color=colour, ls=dashes, label=f"taught by {name}")
-    for panel, what in zip(panels, ("return", "trust")):
-        panel.axvspan(0.5, 10.5, color="0.9", zorder=0)
-        panel.set(ylabel=what, xlim=(0.5, 150.5))
-    panels[0].legend(loc="lower right", frameon=False)
-    panels[1].set_xlabel("evaluation (grey: the LLM's episodes)")
-
-
 def main():
-    terminal.Parser(description="Draws the pictures of docs/walkthrough.md.").parse_args()
-    for draw in lake, extrapolation, trust:
+    terminal.Parser(description="Draws two pictures of docs/walkthrough.md.").parse_args()
+    for draw in lake, extrapolation:
         figure = Figure(figsize=(9, 3.3), layout="constrained")
         draw(figure)
         figure.savefig(ROOT / "docs/pictures" / f"{draw.__name__}.png", dpi=90)
