@@ -1,12 +1,10 @@
-"""How fast it is, on one thread: `python benchmarks/speed.py`. Updates and loops are medians of several repeats.
+"""How fast it is, on one thread: `python benchmarks/speed.py`. Figures are medians of several repeats.
 
 Stable-Baselines3 (PyTorch) and SBX (JAX) are measured beside it where they are installed:
 pip install stable-baselines3 sbx-rl"""
 
 import os
 import sys
-import tempfile
-import time
 import timeit
 from functools import partial
 from importlib import import_module
@@ -15,21 +13,17 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import gymnasium as gym
 import numpy as np
-from chat_server import ChatServer
 
 import terminal
 from agents import make_agent
 from agents.replay import ReplayBuffer
 from benchmarks import recorded
-from collect import Player, collect
 from envs_text import find_environment
 from episodes import transitions
-from llm_client import Asking, ChatClient
 from loro import METHODS, Settings, run
 
 
@@ -87,28 +81,10 @@ def loops(evaluations=51):
         print(f"  {name}: {steps / seconds(whole_run, repeats=3):,.0f}")
 
 
-def collection(delay=0.05):
-    """Ten FrozenLake episodes through the real client from a server that takes `delay` seconds each; at temperature
-    1 every step is a request, and the longest episode sets how fast all ten can be."""
-    environment = find_environment("FrozenLake-v1")
-
-    def played(concurrency):
-        with ChatServer(lambda messages: time.sleep(delay) or "0") as server, tempfile.TemporaryDirectory() as folder:
-            asking = Asking(server.url, "model", temperature=1.0, concurrency=concurrency)
-            return collect(Player(ChatClient(asking), environment), "FrozenLake-v1", Path(folder) / "lake.jsonl", 10)
-
-    (alone, episodes), (together, _) = played(1), played(10)
-    longest = max(len(episode.actions) for episode in episodes)
-    taken = f"{alone['seconds']:.1f} s one after another, {together['seconds']:.1f} s side by side"
-    print(f"ten episodes, {alone['requests']} requests: {taken}")
-    print(f"  the requests of the longest alone: {longest * delay:.1f} s")
-
-
 def main():
     terminal.Parser(description="How fast it is, on one thread; some minutes.").parse_args()
     updates()
     loops()
-    collection()
 
 
 if __name__ == "__main__":
