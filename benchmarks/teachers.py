@@ -2,11 +2,10 @@
 
     python benchmarks/teachers.py results/study/main/*/online-100.npz
     for teacher in study/teachers/*; do SEEDS="100 105" ROLLOUTS=$teacher ./run_all.sh; done
-    python benchmarks/teachers.py results/study
 
 The first command lets each of these kept policies play ten episodes, a share of its actions at random: so many files
-study/teachers/random-SHARE/ENV.jsonl. The last prints the table that docs/study.md explains, of the teachers in the
-results whose recordings are there."""
+study/teachers/random-SHARE/ENV.jsonl. The second makes the runs of their pupils, from which `compare` finds what
+docs/study.md prints and explains."""
 
 import sys
 from functools import partial
@@ -16,13 +15,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import report
 import terminal
 from benchmarks import ROOT
 from benchmarks.coverage import coverage
 from envs_text import find_environment
 from episodes import act, play, read_rollouts, write_rollouts
-from files import need, read_policy, read_results
+from files import need, read_policy
 from watch import load_agent
 
 SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
@@ -48,8 +46,8 @@ def ratio(its, theirs):
 
 def compare(rows):
     """Of each teacher in the rows of `report.group`: (environment's name, teacher, its level, what part of the optimal
-    play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same seeds}). Raises
-    UserError if `online` lacks one of these."""
+    play it covers if known, {method: the `ratio` of its pupils' regret to `online`'s with the same seeds}), if its
+    recording is there. Raises UserError if `online` lacks one of these seeds."""
     pupils = {}
     for (env, name), row in rows.items():
         best, n = row["best_return"], row["llm_episodes"]
@@ -71,28 +69,11 @@ def compare(rows):
             yield env, model, level, environment.grid and coverage(environment.make(), episodes)[2], lost
 
 
-def table(teachers):
-    """The lines of a Markdown table of what `compare` finds."""
-    yield "| environment | teacher | its level | optimal play covered | loro-plus | loro |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: |"
-    for env, model, level, covered, lost in teachers:
-        cells = [env, model, f"{level:.2f}", f"{covered:.2f}" if covered else ""]
-        cells += ["{:.2f} ± {:.2f}".format(*lost[method]) if method in lost else "" for method in ("loro-plus", "loro")]
-        yield report.markdown(cells)
-
-
 def main():
-    parser = terminal.Parser(description="Teachers of graded quality, and what becomes of their pupils.")
-    parser.add_argument("places", nargs="+", type=Path, help="kept policies, to record; or results, to compare")
-    places = parser.parse_args().places
-    if places[0].suffix == ".npz":
-        for policy in places:
-            record(policy)
-        return
-    results = [run for place in places for run in read_results(place)]
-    teachers = list(compare(report.group(results, ["online", "loro-plus", "loro"])))
-    need(teachers, "there are no pupils of a teacher whose recording is there, beside `online`")
-    print("\n".join(table(teachers)))
+    parser = terminal.Parser(description="Records ten episodes of kept policies, a share of their actions at random.")
+    parser.add_argument("policies", nargs="+", type=Path, help="results/ENV/METHOD-SEED.npz")
+    for policy in parser.parse_args().policies:
+        record(policy)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from envs_text import find_environment
 from episodes import read_rollouts
 
 PAGES = {page.name: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
-QUICK = r"^python (?:report\.py|benchmarks/(?:coverage|teachers)\.py)(?!.*(?:--figure|npz)).*$"
+QUICK = r"^python (?:report\.py|benchmarks/coverage\.py)(?!.*--figure).*$"
 COMMANDS = [
     (name, command) for name, page in PAGES.items() for command in re.findall(QUICK, page.replace("\\\n", ""), re.M)
 ]
