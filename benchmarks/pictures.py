@@ -1,6 +1,6 @@
-"""Two pictures of docs/walkthrough.md, in docs/pictures: `python benchmarks/pictures.py` (half a minute; matplotlib).
+"""A picture of docs/walkthrough.md, docs/pictures/lake.png: `python benchmarks/pictures.py` (it needs matplotlib).
 
-Colours are readable by the colour-blind (Okabe & Ito 2008; cividis), lines differ in their dashes as well."""
+Its colours are readable by the colour-blind (cividis)."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from benchmarks import ROOT, recorded
 from loro import METHODS, Settings, run
-from report import COLOURS
 
 
 def lake(figure):
@@ -40,34 +39,11 @@ def lake(figure):
         panel.set(title=title, xlim=(0, 4), ylim=(4, 0), xticks=[], yticks=[], aspect="equal")
 
 
-def extrapolation(figure):
-    """What MountainCar's learner expects in the LLM's states, of the LLM's actions and of all others."""
-    environment, _, episodes = recorded("MountainCar-v0")
-    s = np.concatenate([each.observations[:-1] for each in episodes])
-    a = np.concatenate([each.actions for each in episodes])
-    steps_left = np.concatenate([np.arange(len(each.actions), 0, -1) for each in episodes])
-    updates, its, others = np.arange(0, 5001, 200), [], []
-    for n in updates:
-        _, agent = run(environment, METHODS["loro"], Settings(11, pretrain_updates=n), 0, episodes)
-        q = agent.online.forward(agent.scaled(s))[0] / agent.reward_scale
-        did = np.arange(q.shape[1]) == a[:, None]
-        its.append(q[did].mean())
-        others.append(np.where(did, -np.inf, q).max(1).mean())
-    panel = figure.subplots()
-    truth = -np.mean((1 - 0.99**steps_left) / 0.01)  # each step costs 1, to the flag
-    panel.axhline(truth, color="black", label="what came of the LLM's actions")
-    panel.plot(updates, its, color=COLOURS[0], ls="--", label="what the learner expects of them")
-    panel.plot(updates, others, color=COLOURS[1], ls="-.", label="of the best of the others")
-    panel.set(xlabel="updates of pretraining", ylabel="discounted return")
-    figure.legend(loc="outside right center", frameon=False)
-
-
 def main():
-    terminal.Parser(description="Draws two pictures of docs/walkthrough.md.").parse_args()
-    for draw in lake, extrapolation:
-        figure = Figure(figsize=(9, 3.3), layout="constrained")
-        draw(figure)
-        figure.savefig(ROOT / "docs/pictures" / f"{draw.__name__}.png", dpi=90)
+    terminal.Parser(description="Draws a picture of docs/walkthrough.md.").parse_args()
+    figure = Figure(figsize=(9, 3.3), layout="constrained")
+    lake(figure)
+    figure.savefig(ROOT / "docs/pictures/lake.png", dpi=90)
 
 
 if __name__ == "__main__":
