@@ -41,15 +41,6 @@ def update(name, batch_size, **settings):
     return seconds(lambda: agent.update(replay.sample(batch_size, rng)), 30_000 // batch_size)
 
 
-def products(units, batch_size):
-    """Seconds of the matrix products of an update alone: two forward passes, and the backward pass of one."""
-    layers = [(4, units), (units, units), (units, 2)]
-    shapes = [(batch_size, n, m) for n, m in layers] * 2
-    shapes += [(n, batch_size, m) for n, m in layers] + [(batch_size, m, n) for n, m in layers]
-    pairs = [(np.ones((a, b), np.float32), np.ones((b, c), np.float32)) for a, b, c in shapes]
-    return seconds(lambda: [x @ y for x, y in pairs], 30_000 // batch_size)
-
-
 def theirs(module, units, batch_size, n):
     """Seconds of one of `n` gradient steps at once of another library's DQN, batches included."""
     options = {"learning_starts": 1000, "target_update_interval": 1, "policy_kwargs": {"net_arch": [units, units]}}
@@ -60,7 +51,7 @@ def theirs(module, units, batch_size, n):
 def updates():
     print("microseconds an update, on a batch drawn from a buffer; 4 inputs, two hidden layers, 2 outputs")
     for units, batch_size in (64, 64), (256, 256):
-        figures = {"its matrix products alone": products(units, batch_size)}
+        figures = {}
         for name, layer_norm in {"this project": True, "without LayerNorm, as those below": False}.items():
             figures[name] = update("CartPole-v1", batch_size, hidden=(units, units), layer_norm=layer_norm)
         for module, n in ("stable_baselines3", 1), ("sbx", 1), ("stable_baselines3", 200), ("sbx", 200):
