@@ -150,11 +150,10 @@ def parse(methods, settings, asking, arguments=None):
         epilog="\n".join(["methods:", *(f"  {name:<12} {helps.get(name, '')}" for name in methods)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = ["loro-plus", "loro", "online"]
-    shown = f"see below ({' '.join(default)})"
+    usual = "loro-plus loro online"
     add = parser.add_argument
     add("--env", required=True, help="an environment of envs_text.py, or your own MODULE:NAME")
-    add("--method", nargs="+", choices=methods, default=default, metavar="NAME", help=shown)
+    add("--method", nargs="+", choices=methods, default=usual.split(), metavar="NAME", help=f"see below ({usual})")
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
     add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
     add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
