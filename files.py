@@ -214,9 +214,8 @@ def read_result(text, where):
 def read_results(place):
     """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file. Each
     holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
-    place = Path(place)
+    place = Path(os.path.abspath(place))
     if place.is_dir():
-        place = Path(os.path.abspath(place))
         paths = [place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True)]  # follows links
         paths.sort(key=lambda path: path == path.resolve())  # links first, so that a file's own name is the last
         paths = sorted({path.resolve(): path for path in paths}.values())  # each file once
