@@ -101,15 +101,7 @@ def code_checksum(*parts):
     """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
     inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
     parts = *parts, *(module for name, module in sorted(sys.modules.items()) if name.startswith(inside))
-    return checksum([as_lists(tree_of(part)) for part in parts])
-
-
-def tree_of(part):
-    """The syntax tree of a function, class or module; for a lambda, which is but part of a line, its module's."""
-    try:
-        return ast.parse(inspect.getsource(part))
-    except (SyntaxError, TypeError):
-        return ast.parse(inspect.getsource(inspect.getmodule(part)))
+    return checksum([as_lists(ast.parse(inspect.getsource(part))) for part in parts])
 
 
 def as_lists(node):

@@ -1,7 +1,6 @@
 """Files: whole or not at all; results, what they must hold, and what is refused; code by what it does."""
 
 import errno
-import functools
 import gzip
 import importlib.util
 import json
@@ -321,12 +320,6 @@ def test_of_a_function_only_its_own_code_counts(code_checksum):
     other = text.replace("return 2", "return 3")
     assert code_checksum(text, "one") == code_checksum(other, "one")
     assert code_checksum(text, "one", "two") != code_checksum(other, "one", "two")
-
-
-def test_of_what_is_but_part_of_a_line_the_whole_module_counts():
-    table = {"one": lambda: 1, "two": functools.partial(len, "12")}
-    assert files.code_checksum(table["one"]) == files.code_checksum(sys.modules[__name__])
-    assert files.code_checksum(table["two"]) == files.code_checksum(functools)
 
 
 # Results
