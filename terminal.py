@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from importlib.util import find_spec
 from io import BytesIO, TextIOWrapper
 from itertools import groupby
 from pathlib import Path
@@ -90,12 +91,8 @@ def writable(*suffixes):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
         check_writable(Path(text))
-        if suffixes == FIGURES:
-            os.environ["MPLBACKEND"] = "agg"  # no screen is needed, whatever stands there
-            try:
-                import matplotlib  # noqa: F401
-            except ImportError as error:
-                raise argparse.ArgumentTypeError(f"it needs matplotlib ({error}); pip install matplotlib") from None
+        if suffixes == FIGURES and not find_spec("matplotlib"):
+            raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
         return Path(text)
 
     return convert

@@ -457,7 +457,7 @@ def test_one_space_before_a_comment_will_do(own_module, tmp_path, monkeypatch):
 
 
 def test_only_a_figure_needs_matplotlib(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)  # so that its import fails
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # so that it is not found
     assert terminal.writable(".gif")(str(tmp_path / "a.gif")) == tmp_path / "a.gif"
     with pytest.raises(argparse.ArgumentTypeError, match="it needs matplotlib"):
         terminal.writable(*terminal.FIGURES)(str(tmp_path / "a.png"))
