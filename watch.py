@@ -10,7 +10,6 @@ import signal
 import sys
 import textwrap
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,8 +37,6 @@ def load_agent(path, environment):
     result, learnt = read_policy(Path(path))
     config, now = result["config"], environment.numbers()
     try:
-        if max(n * m for n, m in pairwise([1, *config["hidden"], 1])) > max(learnt.size, 10**7):
-            raise ValueError  # before a network of gigabytes is made
         agent = make_agent(environment.make(), environment, SimpleNamespace(**config), np.random.default_rng())
         alike = (np.array_equal(config[name], now[name]) for name in ("low", "high", "reward_scale"))
         fit = agent.learnt.shape == learnt.shape and all(alike)

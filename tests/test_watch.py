@@ -142,8 +142,6 @@ def test_an_array_that_is_no_policy_is_named(tmp_path):
         {"hidden": [8, 4.0]},
         {"hidden": [8, 5]},
         {"hidden": [-1]},
-        {"hidden": [10**9]},
-        {"hidden": [30_000, 30_000]},
         {"low": [0.0]},
         {"high": None},
         {"reward_scale": 0.5},
