@@ -10,7 +10,6 @@ import sys
 import traceback
 from contextlib import suppress
 from importlib.util import find_spec
-from io import BytesIO, TextIOWrapper
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +26,6 @@ def guard(main, name):
     """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
     130. All else is a fault: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdout, sys.stderr = (each or TextIOWrapper(BytesIO()) for each in (sys.stdout, sys.stderr))  # None if closed
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     try:
         main()
@@ -43,7 +41,6 @@ def guard(main, name):
     with suppress(OSError):  # nobody may read it any more: of `2>&1 | tee log` Ctrl-C ends both
         status()
         print(f"{name}: {problem}\n", end="", file=sys.stderr, flush=True)  # at once: runs side by side share it
-    with suppress(OSError):
         sys.stdout.flush()
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
 

@@ -4,7 +4,6 @@ import argparse
 import importlib
 import io
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -440,14 +439,6 @@ def test_what_is_refused_is_said_though_nobody_reads_what_came_before():
 def test_a_terminal_without_arrows_shows_something_else():
     process = guarded("print('a ← b')", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert process.communicate() == ("a ? b\n", "") and process.returncode == 0
-
-
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_closed_stream_ends_no_command(tmp_path, closed):
-    runs = "--env FrozenLake-v1 --method random --evaluations 1 --seeds 2 --out"
-    command = shlex.join([sys.executable, "loro.py", *runs.split(), str(tmp_path)])
-    assert subprocess.run(["bash", "-c", f"{command} {closed}"], cwd=ROOT, capture_output=True).returncode == 0
-    assert len(list(tmp_path.rglob("*.json"))) == 2
 
 
 def test_one_space_before_a_comment_will_do(own_module, tmp_path, monkeypatch):
