@@ -204,13 +204,11 @@ def read_results(place):
     holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(os.path.abspath(place))
     if place.is_dir():
-        paths = [place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True)]  # follows links
-        paths.sort(key=lambda path: path == path.resolve())  # links first, so that a file's own name is the last
-        paths = sorted({path.resolve(): path for path in paths}.values())  # each file once
+        paths = sorted(place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True))  # follows links
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
-            named = any(name == result_path(name.parent.parent, each) for name in (path, path.resolve()))
-            need(named, f"{path} holds another run than its name says; move it away")
+            right = result_path(path.parent.parent, each)
+            need(path == right, f"{path} holds another run than its name says; move it away")
     else:
         need(place.is_file(), f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
         try:

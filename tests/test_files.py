@@ -572,15 +572,6 @@ def test_a_link_to_a_folder_is_followed(study):  # as from a disk that was full
     assert len(files.read_results(study)) == 4
 
 
-def test_a_link_by_another_name_shows_the_same_results_once(study):
-    found = files.read_results(study)
-    (study / "lake").symlink_to(study / "main" / "Walk-v0")
-    (study / "main" / "latest").symlink_to("Walk-v0")
-    (study / "main" / "self").symlink_to(".")
-    assert files.read_results(study) == found
-    assert [each["seed"] for each in files.read_results(study / "lake")] == [10, 3]
-
-
 def test_a_packed_study_is_the_study_whenever_it_is_packed(study, monkeypatch):
     found, path = files.read_results(study), study / "new" / "study.gz"
     files.pack(found, path)
