@@ -192,9 +192,7 @@ def main():
     for (env, name), row in rows.items():
         seeds = {seed for (where, _), each in rows.items() if where == env for seed in each["seeds"]}
         if lacking := sorted(seeds.difference(row["seeds"])):
-            whole = len(lacking) > 2 and lacking[-1] - lacking[0] == len(lacking) - 1  # each number between them
-            shown = f"{lacking[0]} to {lacking[-1]}" if whole else ", ".join(map(str, lacking))
-            print(f"report.py: {env} {name} has no seed {shown}", file=sys.stderr)
+            print(f"report.py: {env} {name} has no seed {', '.join(map(str, lacking))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

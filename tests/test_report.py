@@ -257,8 +257,6 @@ def test_seeds_that_some_rows_lack_are_named(study, show):
         "report.py: Walk-v0 loro has no seed 7",
         "report.py: Walk-v0 mix has no seed 0, 2, 3, 4, 7",
     ]
-    keep(study, "forget", 7, [0.0] * 40)
-    assert "report.py: Walk-v0 forget has no seed 0 to 4\n" in show(study).err
 
 
 def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(study, show):
