@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,16 +34,9 @@ def need(met, problem):
         raise UserError(problem)
 
 
-def write_whole(path, data):
-    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
-    with drafted(path, data) as put:
-        put()
-
-
-@contextmanager
-def drafted(path, data):
-    """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
-    end. An OSError that names the draft, or, as where the disk is full, no file, names `path` instead."""
+def write_whole(path, data, put=True):
+    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it. Without
+    `put` it writes a draft alone, and so finds out whether it could. Raises OSError, which names `path`."""
     path = Path(os.path.realpath(path))  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -52,10 +45,10 @@ def drafted(path, data):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        yield lambda: os.replace(draft, path)
-    except OSError as error:
-        other = error.filename not in (None, str(draft))  # as of a second file, drafted inside this one's `with`
-        raise error if other else OSError(error.errno, error.strerror, str(path)) from None
+        if put:
+            os.replace(draft, path)
+    except OSError as error:  # which names the draft, or, as where the disk is full, no file
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         with suppress(OSError):  # a disk that is read-only refuses even what is not there
             draft.unlink()
@@ -72,8 +65,7 @@ def check_writable(path):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
-    with drafted(path, b""):
-        pass
+    write_whole(path, b"", put=False)
 
 
 def parse_json(text, finite=True):
@@ -162,14 +154,12 @@ def kept_or_made(folder, known, resume, make):
 def write_result(path, result, agent):
     """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
     text, policy = json.dumps(result), path.with_suffix(".npz")
-    np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
-    with drafted(path, f"{text}\n".encode()) as put_result, drafted(policy, npz.getvalue()) as put_policy:
-        # Now it is certain that the disk holds both, and no crash is to leave one beside an earlier run's other.
-        for earlier in path, policy:
-            Path(os.path.realpath(earlier)).unlink(missing_ok=True)
-        if agent.updates:
-            put_policy()
-        put_result()
+    for earlier in path, policy:  # first, so that no crash leaves one beside an earlier run's other
+        Path(os.path.realpath(earlier)).unlink(missing_ok=True)
+    if agent.updates:
+        np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
+        write_whole(policy, npz.getvalue())
+    write_whole(path, f"{text}\n".encode())
 
 
 def read_policy(path):
