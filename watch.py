@@ -55,7 +55,6 @@ def environment_of(file, own):
     need(file.suffix != ".json", f"{file} is a result; its policy is {file.parent / file.stem}.npz, if it has one")
     need(file.is_file(), f"there is no file {file}; give a policy, a .npz in results/ENV, or recorded episodes")
     name = str(read_policy(file)[0].get("env")) if file.suffix == ".npz" else recorded_environment(file)
-    need(own in (None, name), f"{file} is of {name!r}, not of {own!r}; leave out --env, or give its own")
     need(name in (own, *ENVIRONMENTS), f"{file} is of {name!r}; give --env {name}, if its module may be imported")
     return name, find_environment(name)
 

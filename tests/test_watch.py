@@ -419,11 +419,6 @@ def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypat
         find_environment("my_broken:Taxi-v4")
 
 
-def test_another_environment_than_the_files_is_refused(kept, shown):
-    with pytest.raises(UserError, match="is of 'CartPole-v1', not of 'my_games:Taxi-v4'; leave out --env"):
-        shown(kept["CartPole-v1"][0], "--env", "my_games:Taxi-v4")
-
-
 def test_a_policy_plays_as_many_episodes_as_the_chosen_one_needs(kept, shown):
     assert "FrozenLake-v1: 26 episodes by " in shown(kept["FrozenLake-v1"][0], "--episode", 25)
 
