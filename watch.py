@@ -102,12 +102,11 @@ def gif(pictures, pause):
 
 def main():
     parser = terminal.Parser(description="Shows what a kept policy does, or what an LLM did.")
-    add, count = parser.add_argument, terminal.number(int, 0)
+    add = parser.add_argument
     add("file", type=Path, help="a policy, results/ENV/METHOD-SEED.npz, or recorded episodes, rollouts/ENV.jsonl")
     add("--env", metavar="MODULE:NAME", help="the environment, if it is one of your own")
     add("--episodes", type=terminal.number(int, 1), default=20, help="how many a policy plays (%(default)s)")
-    add("--seed", type=count, default=0, help="the seed of the first of them (%(default)s)")
-    add("--episode", type=count, metavar="N", help="show one alone, step by step; the first is 0")
+    add("--episode", type=terminal.number(int, 0), metavar="N", help="show one alone, step by step; the first is 0")
     add("--pictures", type=terminal.writable(".gif"), metavar="FILE.gif", help="draw that one, or the first, into it")
     add("--human", action="store_true", help="show it in a window")
     options = parser.parse_args()
@@ -121,7 +120,7 @@ def main():
     if file.suffix == ".npz":
         agent = load_agent(file, environment)
         greedy = partial(act, agent, 0.0, np.random.default_rng(0))
-        seeds = range(options.seed, options.seed + max(options.episodes, chosen + 1))
+        seeds = range(max(options.episodes, chosen + 1))
         header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]
     else:
         header, episodes = read_rollouts(file, name, env)

@@ -210,9 +210,9 @@ def test_what_does_not_exist_is_named(tmp_path):
 
 def test_a_policy_plays_new_episodes(kept, shown):
     path, agent = kept["CartPole-v1"]
-    *lines, mean = shown(path, "--episodes", 3, "--seed", 5).splitlines()
+    *lines, mean = shown(path, "--episodes", 3).splitlines()
     env, returns = environment("CartPole-v1").make(), []
-    for seed in (5, 6, 7):
+    for seed in range(3):
         observation, end = env.reset(seed=seed)[0], False
         returns.append(0)
         while not end:
