@@ -135,7 +135,8 @@ def kept_result(folder, known, resume):
 
 
 def kept_or_made(folder, known, resume, make):
-    """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
+    """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept, with
+    the policy, if the agent has learnt, in a .npz file beside it.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
     () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. Raises as
@@ -147,23 +148,19 @@ def kept_or_made(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    write_result(result_path(folder, known), made, agent)
-    return json.loads(json.dumps(made)), agent  # as it will be read: with lists for tuples
-
-
-def write_result(path, result, agent):
-    """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
-    text, policy = json.dumps(result), path.with_suffix(".npz")
+    text, path = json.dumps(made), result_path(folder, known)
+    policy = path.with_suffix(".npz")
     for earlier in path, policy:  # first, so that no crash leaves one beside an earlier run's other
         Path(os.path.realpath(earlier)).unlink(missing_ok=True)
     if agent.updates:
         np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
         write_whole(policy, npz.getvalue())
     write_whole(path, f"{text}\n".encode())
+    return json.loads(text), agent  # as it will be read: with lists for tuples
 
 
 def read_policy(path):
-    """(result, learnt) of a policy that `write_result` wrote: its run's result, and the learner's array. Raises
+    """(result, learnt) of a policy that `kept_or_made` wrote: its run's result, and the learner's array. Raises
     UserError if the file is none or is damaged, OSError if it cannot be opened."""
     with path.open("rb") as file, suppress(Exception):  # of a dozen kinds, by what of the archive is damaged
         kept = np.load(file, allow_pickle=False)
@@ -174,7 +171,7 @@ def read_policy(path):
 
 
 def read_result(text, where):
-    """The result, a dict, in `text`, JSON by `write_result`. Raises UserError, naming `where`, if it is none."""
+    """The result, a dict, in `text`, JSON by `kept_or_made`. Raises UserError, naming `where`, if it is none."""
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
