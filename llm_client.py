@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from concurrent import futures
 from contextlib import suppress
-from http.client import HTTPException
 from typing import NamedTuple
 
 import requests
@@ -21,7 +20,6 @@ from files import UserError, need, parse_json
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
 LARGEST_ANSWER = 1_000_000  # bytes
-CAUSES = OSError, HTTPError, HTTPException, ValueError  # of a request that fails, one of the other
 THIS_MACHINE = r"https?://(localhost|127\.|0\.0\.0\.0|\[::1?\])"  # no proxy stands before its own servers
 CUT_OFF = "[cut off]"  # stands at the end of an answer that --max-tokens has ended
 REASONING_ALONE = "(It answers nothing, but thinks:)\n"  # stands before what did not become an answer
@@ -174,7 +172,7 @@ class ChatClient:
             raise UserError(f"--base-url: {said}") from None
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a chunk of a size below 0
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
-            while isinstance(error.__context__, CAUSES):  # to the innermost
+            while error.__context__:  # to the innermost: the others wrap it
                 error = error.__context__
             cure = "check that it runs, and by http or https as its URL says"
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {self._shown(error)}; {cure}") from None
