@@ -138,10 +138,9 @@ def read_rollouts(path, env_name, env):
                 need(found == f"{FORMAT} of {env_name}", f"{found}, not {FORMAT} of {env_name}; give another file")
                 need(isinstance(header.get("model"), str | None), "its model is no text")
             else:
-                need(len(episodes) != header.get("episodes"), "one episode more than the header tells of")
                 episodes.append(episode_of(record, env))
         n = len(episodes)
-        need(n and n == header.get("episodes", n), f"the file ends too early, after {n} episodes")
+        need(n and n == header.get("episodes", n), f"the file holds {n} episodes, not as many as it tells of")
     except ValueError as error:
         raise UserError(f"{path} line {number}: {error}") from None
     return header, episodes

@@ -289,7 +289,7 @@ def test_a_line_that_does_not_agree_with_its_checksum_is_refused(tmp_path):
 def test_an_episode_that_was_taken_out_is_missed(tmp_path):
     lines, path = LAKE_FILE.splitlines(), tmp_path / "file.jsonl"
     path.write_bytes(b"\n".join([*lines[:3], *lines[4:]]))
-    with pytest.raises(UserError, match=r"too early, after 9 episodes"):
+    with pytest.raises(UserError, match=r"holds 9 episodes"):
         read_lake(path)
 
 
@@ -369,19 +369,19 @@ HEAD = json.dumps(HEADER).encode()
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "too early, after 0"),
-        (b"\n\n", "too early, after 0"),
+        (b"", "holds 0"),
+        (b"\n\n", "holds 0"),
         (pickle.dumps([1, 2]), "line 1: not JSON"),
         (b"[1]\n", "line 1: not a JSON object"),
         (b"[" * 100_000, "line 1: "),
         (b'{"a": ' * 100_000, "line 1: "),
         (b'{"env": "FrozenLake-v1"}\n', "line 1: .*not loro-rollouts-1"),
-        (HEAD, "line 1: .*too early, after 0"),
+        (HEAD, "line 1: .*holds 0"),
         (HEAD.replace(b"FrozenLake", b"CartPole"), "line 1: .*CartPole-v1.*FrozenLake-v1"),
         (HEAD.replace(b"rollouts-1", b"rollouts-9"), "line 1: .*loro-rollouts-9"),
         (HEAD.replace(b'"M"', b"[1]") + b"\n" + json.dumps(EPISODE).encode(), "line 1: .*model"),
-        (b"".join(LAKE_FILE.splitlines(keepends=True)[:5]), "line 5: .*too early, after 4"),
-        (LAKE_FILE + LAKE_FILE.splitlines(keepends=True)[-1], "line 12: one episode more than the header tells of"),
+        (b"".join(LAKE_FILE.splitlines(keepends=True)[:5]), "line 5: .*holds 4"),
+        (LAKE_FILE + LAKE_FILE.splitlines(keepends=True)[-1], "line 12: .*holds 11 episodes, not as many"),
     ],
 )
 def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):
