@@ -201,7 +201,6 @@ def doubts(environment, episodes, steps):
     replies = [reply for each in episodes for reply in each.replies or ()]
     unclear = [reply for reply in replies if names_none(reply, environment.actions)]
     if len(unclear) > len(replies) / 2:  # so most actions were random ones
-        reply = unclear[-1] if isinstance(unclear[-1], str) else unclear[-1][0]  # or the first of its votes
-        cure = "; it is cut off: give more --max-tokens, and another --rollouts" if reply.endswith(CUT_OFF) else ""
-        said = f"at {len(unclear)} of {len(replies)} steps the reply names no action, such as {reply!r:.100}"
+        cure = "; it is cut off: give more --max-tokens, and another --rollouts" if CUT_OFF in str(unclear[-1]) else ""
+        said = f"at {len(unclear)} of {len(replies)} steps the reply names no action, such as {unclear[-1]!r:.100}"
         yield f"{said}; random ones stand in{cure or '; docs/servers.md has what may help'}"
