@@ -12,7 +12,7 @@ import numpy as np
 
 import terminal
 from episodes import play, read_rollouts, write_rollouts
-from files import UserError, are_numbers, check_writable, file_name, need
+from files import UserError, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient
 from replies import names_none, parse_action
 
@@ -126,8 +126,6 @@ def read_kept(player, env_name, path):
     found = {episode.seed: episode for episode in episodes}
     need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
     need(len(found) == len(episodes), f"{path} holds two episodes of one seed; give --rollouts another file")
-    costs = [header.get(cost, 0) for cost in COSTS]
-    need(are_numbers(costs, len(COSTS)), f"{path} line 1: one of {', '.join(COSTS)} is no number; take it out")
     return header, found
 
 

@@ -593,16 +593,6 @@ def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike)
         assert len(server.asked) == asked
 
 
-@pytest.mark.parametrize("cost", ["many", True, pytest.param(10**400, id="huge")])
-def test_a_cost_that_is_no_number_is_refused_before_more_is_paid(tmp_path, cost):
-    with ChatServer(path_along_the_cliff) as server:
-        header, episodes = collected(player(server), tmp_path, 1)
-        write_rollouts(tmp_path / "kept.jsonl", header | {"requests": cost}, episodes)
-        with pytest.raises(UserError, match=r"kept\.jsonl line 1: one of requests, .* is no number"):
-            collected(player(server), tmp_path, 2)
-        assert len(server.asked) == STEPS
-
-
 def test_what_is_sent_from_now_on_does_not_change_what_is_being_written(tmp_path, monkeypatch):
     def written(path, header, episodes):
         playing.client.body.clear()  # as if the server had just refused it all
