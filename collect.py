@@ -16,8 +16,6 @@ from files import UserError, check_writable, file_name, need
 from llm_client import CUT_OFF, ChatClient
 from replies import names_none, parse_action
 
-COSTS = ("requests", "tokens_in", "tokens_out", "invalid_replies", "seconds")
-
 
 class Player:
     """A ChatClient that plays an Environment; several threads may use it at once.
@@ -172,8 +170,7 @@ def collect_and_tell(player, env_name, path, n):
     problem = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
     need(asking.votes == 1 or not client.repeatable, problem)
     if not asking.model:
-        none_found = f"(none found at {client.base_url}; does it end in /v1?)"
-        raise UserError(f"give --model one of: {', '.join(client.models()) or none_found}")
+        raise UserError(f"give --model one of: {', '.join(client.models()) or '(none; does its URL end in /v1?)'}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except UserError as error:
@@ -182,8 +179,9 @@ def collect_and_tell(player, env_name, path, n):
         raise UserError(f"{error}{resume}") from None
     terminal.status()
     if player.replies:
-        counts = {name.replace("_", " "): f"{header[name]:,.0f}" if name in header else "unknown" for name in COSTS}
-        print(", ".join(f"{count} {name}" for name, count in counts.items()))
+        costs = "requests", "tokens_in", "tokens_out", "invalid_replies", "seconds"
+        counts = [f"{header[cost]:,.0f} {cost}" if cost in header else f"unknown {cost}" for cost in costs]
+        print(", ".join(counts).replace("_", " "))
     return header, episodes
 
 
