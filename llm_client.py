@@ -70,7 +70,6 @@ class ChatClient:
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
         self.session = requests.Session()
         self.session.auth = self._sign
-        self.session.get_redirect_target = lambda response: None  # else it reads all that stands in a redirection
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.session.trust_env = not re.match(THIS_MACHINE, self.base_url, re.I)
         self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True  # which trust_env, too, would read
