@@ -255,11 +255,6 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"random_return": "x"}, "not all of these are numbers: .*'random_return': 'x'"),
         (LAKE, {"random_return": 10**400}, "not all of these are numbers"),
         (CART, {"low": ((1.0, 2.0), (3.0,))}, "not all of these are numbers"),
-        (LAKE, {"grid": "SFFFFHFHFFFHHFFG"}, "its grid is not a tuple of rows of one length"),
-        (LAKE, {"grid": ("SFFFFHFHFFFHH", "FFG")}, "its grid is not a tuple of rows of one length"),
-        (LAKE, {"grid": 5}, "its grid is not a tuple of rows of one length"),
-        (LAKE, {"grid": [list(row) for row in LAKE.grid]}, "its grid is not a tuple of rows of one length"),
-        (LAKE, {"grid": np.array([list(row) for row in LAKE.grid])}, "its grid is not a tuple of rows of one length"),
         (CART, {"actions": ("1", "0")}, "is empty, or the number of another"),
         (CART, {"actions": ("left", " ")}, "is empty, or the number of another"),
         (CART, {"actions": (0, 1)}, r"of its actions \(0, 1\) one is no text"),
@@ -302,7 +297,3 @@ def test_numbers_may_be_numpys(monkeypatch):
 
 def test_what_stands_still_moves_to_the_right():  # as the recorded prompts say
     assert environment("MountainCar-v0").describe([-0.5, 0.0]).endswith(" 0.0000 per step to the right.")
-
-
-def test_no_grid_may_be_none(monkeypatch):
-    assert described(monkeypatch, CART, grid=None).grid == ()
