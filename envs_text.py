@@ -14,7 +14,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, UserError, need
+from files import LARGEST, UserError, are_numbers, need
 
 RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
@@ -45,7 +45,7 @@ class Environment(NamedTuple):
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
     make, describe, actions = environment.make, environment.describe, environment.actions
-    low, high, grid = environment.low, environment.high, environment.grid
+    low, high, grid, rules = environment.low, environment.high, environment.grid, environment.rules
     need(callable(make) and callable(describe), "its make and its describe are not both functions")
     env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
@@ -72,10 +72,8 @@ def check(environment):
     need(limit, "no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps")
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
-    finite = all(type(x) is float and abs(x) <= LARGEST for x in numbers.values())
-    need(finite, f"not all of these are numbers up to {LARGEST:g}: {numbers}")
-    has_rules = isinstance(environment.rules, str) and environment.rules.strip()
-    need(has_rules, "it has no rules; give its Environment `rules`")
+    need(are_numbers([*numbers.values()], len(numbers)), f"not all of these are numbers up to {LARGEST:g}: {numbers}")
+    need(isinstance(rules, str) and rules.strip(), "it has no rules; give its Environment `rules`")
     need(sum(map(len, grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
     begun, _ = env.reset(seed=0)
     for what, observation in {"reset": begun, "step": env.step(0)[0]}.items():
