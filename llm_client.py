@@ -120,11 +120,10 @@ class ChatClient:
                 self._answer(response, data)  # raises what it says
         except UnusableAnswer as failure:
             raise UserError(f"{self.base_url} {failure.problem}") from None
-        with suppress(ValueError, TypeError, RecursionError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             found = json.loads(data)
-            models = found.get("data") if isinstance(found, dict) else found  # Together's is a mere list
-            names = [model.get("id") if isinstance(model, dict) else model for model in models]
-            return [self._shown(name) for name in names if isinstance(name, str)]
+            models = found["data"] if isinstance(found, dict) else found  # Together's is a mere list
+            return [self._shown(model["id"]) for model in models]
         return []
 
     @property

@@ -69,14 +69,16 @@ def test_a_server_names_its_models():
 @pytest.mark.parametrize(
     ("listed", "names"),
     [
-        ({"data": [{"name": "odd"}, {"id": None}, {"id": "a"}, "b", 3]}, ["a", "b"]),
+        ({"data": [{"id": "a"}, {"id": 5}]}, ["a", "5"]),
         ([{"id": "a"}, {"id": "b"}], ["a", "b"]),
+        ({"data": [{"id": "a"}, {"name": "odd"}]}, []),
+        ({"data": ["a"]}, []),
         ({"data": None}, []),
         ({"models": []}, []),
         (3, []),
     ],
 )
-def test_each_name_in_a_list_of_models_counts(monkeypatch, listed, names):
+def test_a_list_of_models_gives_their_names_or_none(monkeypatch, listed, names):
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, json.dumps(listed)))
     with ChatServer() as server:
         assert client(server).models() == names
