@@ -187,7 +187,7 @@ class ChatClient:
         except ValueError:
             hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
             found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}
-        error = reported(found.get("error"))
+        error = found.get("error")
         if error or response.status_code // 100 != 2:
             error = error or found
             if isinstance(error, dict) and error.get("code") == "content_filter":
@@ -195,7 +195,7 @@ class ChatClient:
             raise self._refusal(response, error)
         try:
             choice = found["choices"][0]
-            message, finish, broken = choice["message"], choice.get("finish_reason"), reported(choice.get("error"))
+            message, finish, broken = choice["message"], choice.get("finish_reason"), choice.get("error")
             said = text_of(message.get("content")) or text_of(message.get("refusal"))
             thought = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
         except (KeyError, IndexError, TypeError, AttributeError):
@@ -243,11 +243,6 @@ class ChatClient:
         else:
             return False
         return True
-
-
-def reported(error):
-    """`error` as a server reports it, or None if all of its fields are empty."""
-    return None if isinstance(error, dict) and not any(error.values()) else error
 
 
 def text_of(content):
