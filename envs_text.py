@@ -57,7 +57,6 @@ def check(environment):
     need(all(isinstance(word, str) for word in actions), f"of its actions {actions} one is no text")
     clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(actions))
     need(clear, f"of its actions {actions} one is empty, or the number of another")
-    need(len({word.lower() for word in actions}) == n, f"of its actions {actions} two are the same")
     if isinstance(space, gym.spaces.Discrete):
         valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None
     else:
