@@ -128,12 +128,12 @@ def read_kept(player, env_name, path):
 
 
 def news(player):
-    """What a person wants to know while it plays, the most important first."""
+    """What a person wants to know while it plays: what is wrong with the server, or else with the replies."""
     client, n, invalid = player.client, len(player.replies), player.invalid
-    said = f"{len(invalid):,} of {n:,} replies invalid"
     if client.problem:
-        said += f", asking again: it {client.problem}"
-    elif (silent := time.monotonic() - client.heard) > 10:
+        return f"asking again: it {client.problem}"
+    said = f"{len(invalid):,} of {n:,} replies invalid"
+    if (silent := time.monotonic() - client.heard) > 10:
         said += f", nothing heard for {silent:.0f} s"
     if len(invalid) > max(n / 2, player.asking.concurrency):
         cut_off = "cut off by --max-tokens, " if invalid[-1].endswith(CUT_OFF) else ""

@@ -72,6 +72,7 @@ def check(environment):
     known = () if environment.best_return is None else ("best_return",)
     numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
     need(are_numbers([*numbers.values()], len(numbers)), f"not all of these are numbers up to {LARGEST:g}: {numbers}")
+    need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(isinstance(rules, str) and rules.strip(), "it has no rules; give its Environment `rules`")
     need(sum(map(len, grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
     observation, _ = env.reset(seed=0)
@@ -242,6 +243,6 @@ def find_environment(name, reasoning=False):
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     try:
         check(environment)
-    except (UserError, gym.error.Error, ImportError) as error:
+    except (UserError, gym.error.Error, ImportError, AssertionError) as error:  # the last is of Gymnasium's own checks
         raise UserError(f"{name}: {error}") from None
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")

@@ -134,8 +134,9 @@ def read_rollouts(path, env_name, env):
             if has_checksums:
                 need(record.pop("crc32", None) == checksum(record), "damaged: its fields do not agree with its crc32")
             if number == 1:
-                header, found = record, f"{record.get('format')} of {record.get('env')}"
-                need(found == f"{FORMAT} of {env_name}", f"{found}, not {FORMAT} of {env_name}; give another file")
+                header, played = record, record.get("env")
+                need(record.get("format") == FORMAT, f"its format is {record.get('format')}, not {FORMAT}")
+                need(played == env_name, f"its episodes are of {played}, not of {env_name}; give another file")
                 need(isinstance(header.get("model"), str | None), "its model is no text")
             else:
                 episodes.append(episode_of(record, env))

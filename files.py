@@ -187,11 +187,12 @@ def read_result(text, where):
 
 
 def read_results(place):
-    """The results, a list of dicts, in `place`: a folder that loro.py wrote to or one above it, or a packed file. Each
-    holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
+    """The results, a list of dicts, in `place`: a folder that loro.py wrote to, or else all such folders below it; or a
+    packed file. Each holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(os.path.abspath(place))
     if place.is_dir():
-        paths = sorted(place / path for path in glob.glob("**/*.json", root_dir=place, recursive=True))  # follows links
+        names = glob.glob("*/*.json", root_dir=place) or glob.glob("**/*.json", root_dir=place, recursive=True)
+        paths = sorted(place / name for name in names)
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
         for path, each in zip(paths, found):
             right = result_path(path.parent.parent, each)

@@ -65,14 +65,13 @@ class ChatClient:
         need(not self.body.get("stream"), "leave stream out of --extra; an answer is read whole")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
-        if not self._key.isascii() or not self._key.isprintable():
-            raise UserError(f"{asking.api_key_env} holds characters that no key has; set it anew")
+        need(self._key.isascii() and self._key.isprintable(), f"{asking.api_key_env} holds characters that no key has")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
+        self.base_url = self.base_url.removesuffix("/chat/completions")
         self.session = requests.Session()
-        self.session.auth = self._sign
+        self.session.auth = lambda request: request  # else it looks for a key in .netrc
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
-        self.session.trust_env = not re.match(THIS_MACHINE, self.base_url, re.I)
-        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True  # which trust_env, too, would read
+        self.proxies = dict.fromkeys(("http", "https", "all")) if re.match(THIS_MACHINE, self.base_url, re.I) else None
         self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))
 
     @property
@@ -130,11 +129,6 @@ class ChatClient:
     def _key(self):
         return os.environ.get(self.asking.api_key_env, "").strip()
 
-    def _sign(self, request):
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
     def _shown(self, text):
         """`text` as one short line, without the key."""
         return " ".join(self._without_key(str(text)).split())[:300]
@@ -145,17 +139,17 @@ class ChatClient:
 
     def _send(self, method, path, body=None):
         """(requests.Response, its bytes) of one request, in a thread of its own, which is given up when it is late."""
-        if not self.base_url.lower().startswith(("http://", "https://")):  # only now: who asks nothing needs no server
-            raise UserError("give --base-url a URL with http:// or https://, such as http://localhost:11434/v1")
-        if re.search("[@?#]", self.base_url):
-            raise UserError("give --base-url a URL without @, ? or #; the key stands in a variable of its own")
+        url = self.base_url + path  # it is looked at only now, since who asks nothing needs no server
+        need(re.match("https?://", url, re.I), "give --base-url a URL such as http://localhost:11434/v1")
+        need(not re.search("[@?#]", url), "give --base-url a URL without @, ? or #; the key stands in a variable")
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         limits = 5, 2 * self.timeout  # seconds to connect, and to read: after that long a thread given up ends as well
-        options = {"json": body, "timeout": limits, "allow_redirects": False, "stream": True}
+        options = {"json": body, "headers": headers, "timeout": limits, "proxies": self.proxies}
         done = futures.Future()
 
         def send():
             try:
-                with self.session.request(method, self.base_url + path, **options) as response:
+                with self.session.request(method, url, **options, allow_redirects=False, stream=True) as response:
                     done.set_result((response, response.raw.read(LARGEST_ANSWER)))
             except Exception as error:
                 done.set_exception(error)
@@ -185,8 +179,9 @@ class ChatClient:
             text = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
             found = parse_json(text, finite=False)
         except ValueError:
-            hint = "" if response.status_code >= 500 else " (does --base-url end in /v1?)"
-            found = {"error": f"no JSON{hint}: {data.decode(errors='replace') or 'nothing'}"}
+            web_page = response.status_code == 200 and data.lstrip().startswith(b"<")
+            need(self.usable or not web_page, f"{self.base_url} answers with a web page; does it end in /v1?")
+            found = {"error": f"no JSON: {data.decode(errors='replace') or 'nothing'}"}
         error = found.get("error")
         if error or response.status_code // 100 != 2:
             error = error or found
@@ -218,7 +213,8 @@ class ChatClient:
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
-        if adapted or status // 100 in (2, 5) or status in (408, 429):
+        paid_up = "insufficient_quota" not in str(error)  # OpenAI's 429 of those who have no credit
+        if adapted or status // 100 in (2, 5) or status == 408 or (status == 429 and paid_up):
             wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
             return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
         if status in (401, 403):

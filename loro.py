@@ -128,10 +128,10 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune; the first evaluation precedes the first step
-    trust = [judge.trust] * len(data)
+    first, trust = len(returns), [judge.trust] * len(returns)
     step, episodes_begun, ended = 0, 0, True
-    for evaluation in range(len(data), settings.evaluations):
-        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0
+    for evaluation in range(first, settings.evaluations):
+        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > first else 0
         for _ in range(steps):
             if ended:
                 observation, episode_return = env.reset()[0], 0.0

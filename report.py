@@ -20,6 +20,7 @@ cumulative reward. online's / its: regret of `online` over that of the row. afte
 episodes, and as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
+OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what methods differ by their definition
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 
 
@@ -126,6 +127,20 @@ def brief(rows):
         yield markdown([what, *cells.values(), ratio(regrets["online"], regrets["loro-plus"])])
 
 
+def doubts(rows):
+    """What may make a comparison unfair, a line each: seeds that a row lacks; and in what, its method aside, it was
+    made otherwise than `online`, or else the first row, of its environment and folder."""
+    for (env, name), row in rows.items():
+        all_rows = [each for (where, _), each in rows.items() if where == env]
+        if lacking := sorted({seed for each in all_rows for seed in each["seeds"]}.difference(row["seeds"])):
+            yield f"{env} {name} has no seed {', '.join(map(str, lacking))}"
+        beside = [each for each in all_rows if each["folder"] == row["folder"]]
+        first = min(beside, key=lambda each: each["method"] != "online")
+        then, now = first["config"], row["config"]
+        if unlike := [key for key in now if key in then and key not in OF_METHODS and then[key] != now[key]]:
+            yield f"{env} {name} was made otherwise than {first['method']} beside it: {', '.join(unlike)}"
+
+
 def draw(rows):
     """A matplotlib Figure: a panel an environment, in it each row's mean and its interval, at about thirty points."""
     from matplotlib.figure import Figure
@@ -189,10 +204,8 @@ def main():
     print("".join(f"{line}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
         save(rows, options.figure)
-    for (env, name), row in rows.items():
-        seeds = {seed for (where, _), each in rows.items() if where == env for seed in each["seeds"]}
-        if lacking := sorted(seeds.difference(row["seeds"])):
-            print(f"report.py: {env} {name} has no seed {', '.join(map(str, lacking))}", file=sys.stderr)
+    for doubt in doubts(rows):
+        print(f"report.py: {doubt}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -117,13 +117,14 @@ def add_fields(parser, title, fields):
             float: {"type": number(float, 0, 10 if name == "temperature" else 1), "metavar": "X"},
             tuple[int, ...]: {"type": number(int, 1), "metavar": "N", "nargs": "+"},
             dict | None: {"type": json_object, "metavar": "JSON"},
+            str: {"type": some_text},
+            str | None: {"type": some_text},
         }
         option, default = "--" + name.replace("_", "-"), fields._field_defaults.get(name)
         if isinstance(default, tuple):
             default = " ".join(map(str, default))  # as it is typed
         told = helps.get(name, "") + ("" if default is None else f" ({default})")
-        form = forms.get(kind, {"type": some_text})
-        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **form)
+        group.add_argument(option, default=argparse.SUPPRESS, help=told.replace("%", "%%"), **forms[kind])
 
 
 def comments(fields):

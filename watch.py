@@ -120,7 +120,7 @@ def main():
     if file.suffix == ".npz":
         agent = load_agent(file, environment)
         greedy = partial(act, agent, 0.0, np.random.default_rng(0))
-        seeds = range(max(options.episodes, chosen + 1))
+        seeds = range(1000, 1000 + max(options.episodes, chosen + 1))  # recordings have lower ones: a clone knows those
         header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]
     else:
         header, episodes = read_rollouts(file, name, env)

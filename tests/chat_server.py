@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"message": message, "finish_reason": self.server.finish_reason}
         good = {"choices": [choice], "usage": self.server.usage}
         bodies = {
-            "not json": "<html>",
+            "not json": "Bad gateway",
             "no choices": json.dumps({"choices": []}),
             "null": json.dumps({"choices": [{"message": {"content": None}}]}),
             "empty": json.dumps({"choices": [{"message": {"content": " "}}]}),

@@ -564,6 +564,12 @@ def test_a_study_is_found_from_any_folder_above_its_results(study, monkeypatch):
     assert files.read_results(Path(".")) == walks
 
 
+def test_what_lies_deeper_than_a_folders_own_results_is_not_read_with_them(study):
+    keep(study / "main" / "more" / "exercises", env="Far-v0")
+    assert {each["env"] for each in files.read_results(study / "main")} == {"Walk-v0", "Run-v0"}
+    assert {each["env"] for each in files.read_results(study)} == {"Walk-v0", "Run-v0", "Far-v0"}
+
+
 def test_a_link_to_a_folder_is_followed(study):  # as from a disk that was full
     walks = files.read_results(study / "main" / "Walk-v0")
     (study / "main" / "Walk-v0").rename(study.parent / "elsewhere")

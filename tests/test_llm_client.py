@@ -275,7 +275,7 @@ def test_what_some_servers_add_to_json_is_no_fault(monkeypatch):
         (lambda self, *_: setattr(self, "close_connection", True), "off: Remote end closed connection without resp"),
         (lambda self, *_: self.send(500, "Internal Server Error"), "answers 500: no JSON: Internal Server Error$"),
         (lambda self, *_: self.send(502, ""), "answers 502: no JSON: nothing$"),
-        (lambda self, *_: self.send(200, "<html>"), r"answers 200: no JSON \(does --base-url end in /v1\?\): <html>$"),
+        (lambda self, *_: self.send(200, "Hello"), "answers 200: no JSON: Hello$"),
         (lambda self, *_: self.send(200, '{"detail": "no credit"}'), "gives no chat completion: .*no credit"),
         (lambda self, *_: self.send(201, '{"error": "no credit"}'), "answers 201: no credit$"),
     ],
@@ -284,6 +284,39 @@ def test_what_happened_is_said_in_few_words(monkeypatch, answer, said):
     monkeypatch.setattr(Handler, "answer", answer)
     with ChatServer() as server, pytest.raises(UserError, match=said):
         client(server).ask(HELLO)
+
+
+def test_a_web_page_in_place_of_the_first_answer_ends_the_work_at_once_and_a_later_one_does_not(monkeypatch):
+    def page(self, *_):
+        self.send(200, "\n<!doctype html>")
+
+    with ChatServer() as server:
+        one, answer = client(server), Handler.answer
+        monkeypatch.setattr(Handler, "answer", page)
+        with pytest.raises(UserError, match=r"answers with a web page; does it end in /v1\?"):
+            one.ask(HELLO)
+        assert one.costs["requests"] == 1
+        monkeypatch.setattr(Handler, "answer", answer)
+        one.ask(HELLO)
+        answers = iter([page, page, answer])
+        monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
+        assert one.ask(HELLO) and one.costs["requests"] == 5
+
+
+def test_who_has_no_credit_left_is_told_at_once(monkeypatch):
+    error = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+    monkeypatch.setattr(Handler, "answer", lambda self, *_: self.send(429, json.dumps(error)))
+    with ChatServer() as server:
+        one = client(server)
+        with pytest.raises(UserError, match="answers 429: You exceeded your current quota"):
+            one.ask(HELLO)
+    assert one.costs["requests"] == 1
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/chat/completions", "/chat/completions/"])
+def test_the_base_url_may_go_on_to_where_it_is_asked(ending):
+    with ChatServer() as server:
+        assert ChatClient(Asking(server.url + ending, "small")).ask(HELLO)
 
 
 def test_what_is_wrong_at_the_moment_can_be_seen(waits):

@@ -184,6 +184,12 @@ def test_the_methods_are_as_documented():
     assert {name.strip("`"): cells for name, *cells in rows} == expected
 
 
+def test_what_a_result_was_made_with_has_one_meaning_a_name():
+    of_environment = loro.find_environment("CartPole-v1").numbers()
+    names = [*loro.Settings._fields, *loro.Method._fields, *of_environment, "code", "episodes"]
+    assert len(names) == len(set(names))
+
+
 def test_the_settings_are_as_documented():
     comments = re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(loro.Settings), re.MULTILINE)
     defaults = {name: loro.Settings._field_defaults.get(name) for name in loro.Settings._fields}

@@ -12,11 +12,12 @@ from xml.dom import minidom
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, python
 from hypothesis import given
 from hypothesis import strategies as st
 
 import files
+import loro
 import report
 import terminal
 
@@ -257,6 +258,17 @@ def test_seeds_that_some_rows_lack_are_named(study, show):
         "report.py: Walk-v0 loro has no seed 7",
         "report.py: Walk-v0 mix has no seed 0, 2, 3, 4, 7",
     ]
+
+
+def test_rows_of_one_folder_that_were_made_otherwise_are_named(study, show, tmp_path):
+    made = {"discount": 0.9, "code": "old", "data": None, "keep": False}
+    keep(study, "online", 0, [0.0] * 4, "Run-v0", **made)
+    keep(study, "mix", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "keep": True})
+    keep(study, "forget", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "discount": 0.5, "code": "new"})
+    keep(tmp_path / "other", "online", 0, [0.0] * 4, "Run-v0", **made | {"discount": 0.5})  # by intention, so elsewhere
+    said = "report.py: Run-v0 forget was made otherwise than online beside it: discount, code\n"
+    assert show(study, tmp_path / "other").err == said
+    assert {*loro.Method._fields} == report.OF_METHODS
 
 
 def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(study, show):
