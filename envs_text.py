@@ -45,7 +45,7 @@ class Environment(NamedTuple):
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
     make, describe, actions = environment.make, environment.describe, environment.actions
-    low, high, grid, rules = environment.low, environment.high, environment.grid, environment.rules
+    low, high, rules, budget = environment.low, environment.high, environment.rules, environment.evaluations
     need(callable(make) and callable(describe), "its make and its describe are not both functions")
     env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
@@ -74,11 +74,17 @@ def check(environment):
     need(are_numbers([*numbers.values()], len(numbers)), f"not all of these are numbers up to {LARGEST:g}: {numbers}")
     need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(isinstance(rules, str) and rules.strip(), "it has no rules; give its Environment `rules`")
-    need(sum(map(len, grid)) in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
-    observation, _ = env.reset(seed=0)
-    shape = np.shape(observation)
-    need(shape == space.shape, f"its reset gives an observation of shape {shape}, not {space.shape}")
-    need(low is not None or space.contains(observation), f"its reset gives {observation!r}, which is not in {space}")
+    need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
+    cells = sum(map(len, environment.grid or ()))
+    need(cells in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
+    for what, given, n in ("reset", env.reset(seed=0), 2), ("step", env.step(0), 5):
+        need(isinstance(given, tuple) and len(given) == n, f"its {what} gives {given!r}, not a tuple of {n}")
+        observation, shape = given[0], np.shape(given[0])
+        need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")
+        inside = low is not None or space.contains(observation)
+        need(inside, f"its {what} gives {observation!r}, which is not in {space}")
+    reward = np.asarray(given[1])
+    need(reward.shape == () and reward.dtype.kind in "biuf", f"its step gives the reward {given[1]!r}, no number")
     sentence = describe(observation)
     need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
 
@@ -244,5 +250,5 @@ def find_environment(name, reasoning=False):
     try:
         check(environment)
     except (UserError, gym.error.Error, ImportError, AssertionError) as error:  # the last is of Gymnasium's own checks
-        raise UserError(f"{name}: {error}") from None
+        raise UserError(f"{name}: {str(error) or repr(error)}") from None
     return environment._replace(rules=f"{environment.rules} {REASONED_ANSWER if reasoning else ANSWER}")

@@ -150,7 +150,7 @@ def kept_or_made(folder, known, resume, make):
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
     text, path = json.dumps(made), result_path(folder, known)
     policy = path.with_suffix(".npz")
-    for earlier in path, policy:  # first, so that no crash leaves one beside an earlier run's other
+    for earlier in policy, path:  # first, so that no crash leaves one beside an earlier run's other
         Path(os.path.realpath(earlier)).unlink(missing_ok=True)
     if agent.updates:
         np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)

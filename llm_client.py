@@ -213,15 +213,15 @@ class ChatClient:
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
-        paid_up = "insufficient_quota" not in str(error)  # OpenAI's 429 of those who have no credit
-        if adapted or status // 100 in (2, 5) or status == 408 or (status == 429 and paid_up):
+        no_credit = "insufficient_quota" in str(error) and not self.usable  # OpenAI's, beside status 429
+        if adapted or status // 100 in (2, 5) or status == 408 or (status == 429 and not no_credit):
             wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
             return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status // 100 == 3:
             advice = "; give --base-url the address that it sends you to, as far as /v1"
-        elif status == 404 or str(self.asking.model) in said:
+        elif status in (404, 405) or str(self.asking.model) in said:
             models = []
             with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()

@@ -1,6 +1,7 @@
 """From result files to one table and one figure: `python report.py results`. Several folders stand side by side."""
 
 import io
+import os
 import signal
 import sys
 from itertools import cycle, pairwise
@@ -129,16 +130,16 @@ def brief(rows):
 
 def doubts(rows):
     """What may make a comparison unfair, a line each: seeds that a row lacks; and in what, its method aside, it was
-    made otherwise than `online`, or else the first row, of its environment and folder."""
+    made otherwise than `online` in the same folder, or than the first row there that has such a setting."""
     for (env, name), row in rows.items():
         all_rows = [each for (where, _), each in rows.items() if where == env]
         if lacking := sorted({seed for each in all_rows for seed in each["seeds"]}.difference(row["seeds"])):
             yield f"{env} {name} has no seed {', '.join(map(str, lacking))}"
-        beside = [each for each in all_rows if each["folder"] == row["folder"]]
-        first = min(beside, key=lambda each: each["method"] != "online")
-        then, now = first["config"], row["config"]
-        if unlike := [key for key in now if key in then and key not in OF_METHODS and then[key] != now[key]]:
-            yield f"{env} {name} was made otherwise than {first['method']} beside it: {', '.join(unlike)}"
+        beside, usual = [each for each in all_rows if each["folder"] == row["folder"]], {}
+        for each in sorted(beside, key=lambda each: each["method"] != "online"):
+            usual = each["config"] | usual  # what the first has counts
+        if unlike := [key for key, value in row["config"].items() if key not in OF_METHODS and value != usual[key]]:
+            yield f"{env} {name} was made otherwise than the rows beside it: {', '.join(unlike)}"
 
 
 def draw(rows):
@@ -178,6 +179,7 @@ def draw(rows):
 
 def save(rows, path):
     """Puts the figure of `rows` into the file at the Path `path`."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's, for one, is not there for others
     from matplotlib import rc_context  # here, since all else does without it
     with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
         draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)

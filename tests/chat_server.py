@@ -39,6 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             number = len(server.asked)
             server.asked.append(body)
+            server.paths.append(self.path)
             server.keys.append(self.headers.get("Authorization"))
             server.in_flight += 1
             server.peak = max(server.peak, server.in_flight)
@@ -111,7 +112,7 @@ class ChatServer(ThreadingHTTPServer):
     """Use it in a `with`. reply: messages -> text or message. refuse: a request's body -> (status, its words), or None.
 
     fault: number of a request -> a status, one of FAULTS or of NEVER_ENDING, or None. headers: those of an answer with
-    another status than 200. asked, keys: the requests' bodies and keys; peak: how many there were at once.
+    another status than 200. asked, paths, keys: those of the requests; peak: how many there were at once.
     """
 
     daemon_threads = True
@@ -121,7 +122,7 @@ class ChatServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.reply, self.fault, self.refuse, self.headers = reply, fault, lambda body: None, headers
         self.lock, self.ended = threading.Lock(), threading.Event()
-        self.asked, self.keys, self.connections, self.in_flight, self.peak = [], [], 0, 0, 0
+        self.asked, self.paths, self.keys, self.connections, self.in_flight, self.peak = [], [], [], 0, 0, 0
         self.finish_reason = "stop"
         self.usage = {"prompt_tokens": 7, "completion_tokens": 1}
         self.url = f"http://127.0.0.1:{self.server_port}/v1"

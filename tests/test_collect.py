@@ -737,8 +737,11 @@ def test_a_file_outside_the_working_directory_is_shown_whole(folder, command, mo
     assert json.loads((folder / "elsewhere/results/FrozenLake-v1/llm-0.json").read_text())["model"] is None
 
 
-def test_without_a_model_the_server_is_asked_for_its_models(folder, command):
+def test_without_a_model_the_server_is_asked_for_its_models(folder, command, monkeypatch):
     with ChatServer() as server, pytest.raises(UserError, match="give --model one of: small, large"):
+        command(*ONE, "--base-url", server.url)
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, "{}"))
+    with ChatServer() as server, pytest.raises(UserError, match=r"give --model one of: \(none; does its URL end in /v1"):
         command(*ONE, "--base-url", server.url)
 
 

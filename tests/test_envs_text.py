@@ -227,8 +227,15 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": (-np.inf, -3, -1, -3)}, r"none beyond 1e\+12"),
         (CART, {"low": (-3e38,) * 4, "high": (3e38,) * 4}, r"in float32, and none beyond 1e\+12"),
         (CART, {"low": (1e9,) * 4, "high": (1e9 + 1,) * 4}, "the low below the high in float32"),
-        (LAKE, giving(LAKE, "reset", lambda o, info: (16, info)), r"its reset gives 16, which is not in Discrete.16"),
-        (LAKE, giving(LAKE, "reset", lambda o, info: (0.5, info)), "its reset gives 0.5, which is not in Discrete"),
+        (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"its step gives .* of shape \(1,\), not \(4,\)"),
+        (CART, giving(CART, "step", lambda o, r, ends, *_: (o, r, ends)), r"its step gives \(.*, not a tuple of 5"),
+        (LAKE, giving(LAKE, "step", lambda *_: None), "its step gives None, not a tuple of 5"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, [r], *rest)), r"the reward \[1.0\], no number"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, None, *rest)), "the reward None, no number"),
+        (LAKE, giving(LAKE, "step", lambda o, r, *rest: (o, "1", *rest)), "its step gives the reward '1', no number"),
+        (LAKE, giving(LAKE, "step", lambda o, *rest: (16, *rest)), r"its step gives 16, which is not in Discrete.16"),
+        (LAKE, giving(LAKE, "step", lambda o, *rest: (0.5, *rest)), "its step gives 0.5, which is not in Discrete"),
+        (LAKE, giving(LAKE, "reset", lambda o, info: o), "its reset gives 0, not a tuple of 2"),
         (LAKE, giving(LAKE, "reset", lambda o, info: (-1, info)), "its reset gives -1, which is not in Discrete"),
         (CART, {"make": shaped(CART, (4, 1))}, r"its reset gives an observation of shape \(4, 1\), not \(4,\)"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "numbers; a wrapper can make them so"),
@@ -254,6 +261,9 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"random_return": "x"}, "not all of these are numbers: .*'random_return': 'x'"),
         (LAKE, {"random_return": 10**400}, "not all of these are numbers"),
         (CART, {"low": ((1.0, 2.0), (3.0,))}, "not all of these are numbers"),
+        (LAKE, {"reward_scale": 0}, "its reward_scale is not above 0"),
+        (LAKE, {"evaluations": 0}, "its evaluations are 0, not a whole number from 1 on"),
+        (LAKE, {"evaluations": 12.0}, "its evaluations are 12.0, not a whole number"),
         (CART, {"actions": ("1", "0")}, "is empty, or the number of another"),
         (CART, {"actions": ("left", " ")}, "is empty, or the number of another"),
         (CART, {"actions": (0, 1)}, r"of its actions \(0, 1\) one is no text"),
@@ -291,6 +301,28 @@ def test_numbers_may_be_numpys(monkeypatch):
     found = described(monkeypatch, CART, random_return=np.float32(22), best_return=np.float32(200), **arrays)
     assert json.loads(json.dumps(found.numbers()))["random_return"] == 22 and json.dumps(found.best_return) == "200.0"
     assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
+
+
+def test_no_grid_may_be_none(monkeypatch):
+    assert not described(monkeypatch, CART, grid=None).grid
+
+
+def without_words():
+    raise AssertionError
+
+
+def test_what_gymnasium_itself_finds_wrong_is_told_in_a_line(monkeypatch):
+    class Odd(gym.Env):
+        observation_space, action_space = gym.spaces.Discrete(16), gym.spaces.Discrete(4)
+
+        def reset(self, *, seed=None, options=None):
+            return 0, None
+
+    monkeypatch.setitem(gym.registry, "Core-v0", gym.envs.registration.EnvSpec("Core-v0", Odd, max_episode_steps=5))
+    with pytest.raises(UserError, match=r"^Odd-v0: .*was not a dictionary"):
+        described(monkeypatch, LAKE, make=lambda **options: gym.make("Core-v0"))
+    with pytest.raises(UserError, match=r"^Odd-v0: AssertionError\(\)"):
+        described(monkeypatch, LAKE, make=without_words)
 
 
 def test_what_stands_still_moves_to_the_right():  # as the recorded prompts say

@@ -290,33 +290,38 @@ def test_a_web_page_in_place_of_the_first_answer_ends_the_work_at_once_and_a_lat
     def page(self, *_):
         self.send(200, "\n<!doctype html>")
 
+    def busy(self, *_):
+        self.send(502, "<html>")
+
     with ChatServer() as server:
-        one, answer = client(server), Handler.answer
-        monkeypatch.setattr(Handler, "answer", page)
+        one, answers = client(server), iter([page, busy, Handler.answer, page, page, Handler.answer])
+        monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
         with pytest.raises(UserError, match=r"answers with a web page; does it end in /v1\?"):
             one.ask(HELLO)
         assert one.costs["requests"] == 1
-        monkeypatch.setattr(Handler, "answer", answer)
-        one.ask(HELLO)
-        answers = iter([page, page, answer])
-        monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
-        assert one.ask(HELLO) and one.costs["requests"] == 5
+        assert one.ask(HELLO) == "0" and one.costs["requests"] == 3
+        assert one.ask(HELLO) == "0" and one.costs["requests"] == 6
 
 
-def test_who_has_no_credit_left_is_told_at_once(monkeypatch):
-    error = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
-    monkeypatch.setattr(Handler, "answer", lambda self, *_: self.send(429, json.dumps(error)))
+@pytest.mark.parametrize("kind", [{"code": "insufficient_quota"}, {"type": "insufficient_quota", "code": None}])
+def test_who_has_no_credit_is_told_at_once_unless_it_is_a_limit_to_the_speed(monkeypatch, waits, kind):
+    def refusal(self, *_):
+        self.send(429, json.dumps({"error": {"message": "You exceeded your current quota", **kind}}))
+
     with ChatServer() as server:
-        one = client(server)
+        one, answers = client(server), iter([refusal, Handler.answer, refusal, Handler.answer])
+        monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
         with pytest.raises(UserError, match="answers 429: You exceeded your current quota"):
             one.ask(HELLO)
-    assert one.costs["requests"] == 1
+        assert one.costs["requests"] == 1
+        assert one.ask(HELLO) == "0" == one.ask(HELLO) and one.costs["requests"] == 4
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/chat/completions", "/chat/completions/"])
 def test_the_base_url_may_go_on_to_where_it_is_asked(ending):
     with ChatServer() as server:
-        assert ChatClient(Asking(server.url + ending, "small")).ask(HELLO)
+        assert ChatClient(Asking(server.url + ending, "small")).ask(HELLO) == "0"
+        assert server.paths == ["/v1/chat/completions"]
 
 
 def test_what_is_wrong_at_the_moment_can_be_seen(waits):
@@ -664,12 +669,26 @@ def test_another_variable_may_hold_the_key(monkeypatch):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "0.0.0.0"])
 def test_no_proxy_stands_before_this_machine(monkeypatch, host):
     with ChatServer(lambda messages: "by proxy") as proxy, ChatServer() as server:
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         server.url = server.url.replace("127.0.0.1", host)
-        assert client(server).ask(HELLO) == "0" and not proxy.connections
+        assert client(server).ask(HELLO) == "0"
+        server.url = server.url.replace("http:", "https:")  # which it does not speak
+        with pytest.raises(UserError, match="cannot be reached, or breaks off"):
+            client(server).ask(HELLO)
+        assert not proxy.connections
+
+
+@pytest.mark.parametrize(("key", "sent"), [("", None), (KEY, f"Bearer {KEY}")])
+def test_no_password_is_taken_from_a_netrc(monkeypatch, tmp_path, key, sent):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with ChatServer() as server:
+        client(server).ask(HELLO)
+        assert server.keys == [sent]
 
 
 def test_the_users_certificates_count_for_this_machine_too(monkeypatch):

@@ -265,9 +265,13 @@ def test_rows_of_one_folder_that_were_made_otherwise_are_named(study, show, tmp_
     keep(study, "online", 0, [0.0] * 4, "Run-v0", **made)
     keep(study, "mix", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "keep": True})
     keep(study, "forget", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "discount": 0.5, "code": "new"})
+    keep(study, "llm", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "aaaa"})
+    keep(study, "loro", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "bbbb"})
     keep(tmp_path / "other", "online", 0, [0.0] * 4, "Run-v0", **made | {"discount": 0.5})  # by intention, so elsewhere
-    said = "report.py: Run-v0 forget was made otherwise than online beside it: discount, code\n"
-    assert show(study, tmp_path / "other").err == said
+    assert show(study, tmp_path / "other").err.splitlines() == [
+        "report.py: Run-v0 forget was made otherwise than the rows beside it: discount, code",
+        "report.py: Run-v0 loro was made otherwise than the rows beside it: episodes",
+    ]
     assert {*loro.Method._fields} == report.OF_METHODS
 
 
@@ -530,6 +534,12 @@ def test_a_reader_that_has_seen_enough_does_not_keep_the_figure_from_being_drawn
     monkeypatch.setattr(sys, "stdout", Head(io.BytesIO(), write_through=True))
     show(study, "--figure", tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_backend_that_there_is_not_is_not_asked_for(study, tmp_path):
+    pytest.importorskip("matplotlib")
+    process = python(ROOT / "report.py", study, "--figure", tmp_path / "a.svg", env={**os.environ, "MPLBACKEND": "no"})
+    assert process.communicate()[1] == "" and (tmp_path / "a.svg").is_file()
 
 
 def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path):
