@@ -13,7 +13,7 @@ import numpy as np
 import terminal
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError, check_writable, file_name, need
-from llm_client import CUT_OFF, ChatClient
+from llm_client import CUT_OFF, ChatClient, some
 from replies import names_none, parse_action
 
 
@@ -69,6 +69,8 @@ class Player:
         reply = self.client.ask(messages)
         action = parse_action(reply, self.environment.actions)
         self.replies.append(reply)
+        in_vain = len(self.replies) >= 20 and all(each.endswith(CUT_OFF) for each in self.replies)
+        need(not in_vain, "all of its replies are cut off; give more --max-tokens, and another --rollouts")
         if action is None:
             self.invalid.append(reply)
         return action, reply
@@ -119,8 +121,9 @@ def read_kept(player, env_name, path):
     if not path.exists():
         return {**made_with, "recorded": str(date.today())}, {}
     header, episodes = read_rollouts(path, env_name, player.environment.make())
-    unlike = [name for name in made_with if header.get(name) != made_with[name]]
-    need(not unlike, f"{path} holds episodes made with another {', '.join(unlike)}; give --rollouts another file")
+    unlike = ", ".join(name for name in made_with if header.get(name) != made_with[name])
+    unlike = unlike.replace("rules", "rules (by --reasoning, for one)")
+    need(not unlike, f"{path} holds episodes made with another {unlike}; give --rollouts another file")
     found = {episode.seed: episode for episode in episodes}
     need(None not in found, f"{path} holds episodes made without seeds; give --rollouts another file")
     need(len(found) == len(episodes), f"{path} holds two episodes of one seed; give --rollouts another file")
@@ -167,10 +170,10 @@ def ask_or_read(environment, env_name, path, settings, asking):
 def collect_and_tell(player, env_name, path, n):
     """`collect`, which tells a person how it goes, what it has cost, and after a failure how to go on."""
     client, asking = player.client, player.asking
-    problem = "--votes needs a --temperature above 0: without it all answers to a prompt are the same"
+    problem = "--votes needs a --temperature above 0, and no seed: else all answers to a prompt are the same"
     need(asking.votes == 1 or not client.repeatable, problem)
     if not asking.model:
-        raise UserError(f"give --model one of: {', '.join(client.models()) or '(none; does its URL end in /v1?)'}")
+        raise UserError(f"give --model one of: {some(client.models()) or f'(none found{client.doubt})'}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except UserError as error:
@@ -182,6 +185,8 @@ def collect_and_tell(player, env_name, path, n):
         costs = "requests", "tokens_in", "tokens_out", "invalid_replies", "seconds"
         counts = [f"{header[cost]:,.0f} {cost}" if cost in header else f"unknown {cost}" for cost in costs]
         print(", ".join(counts).replace("_", " "))
+    else:
+        print("The episodes are there, so nothing was asked.")
     return header, episodes
 
 

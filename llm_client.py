@@ -1,5 +1,6 @@
 """Chat completions over plain HTTP, from any server that speaks the OpenAI protocol. Nothing of games."""
 
+import difflib
 import json
 import os
 import random
@@ -64,10 +65,11 @@ class ChatClient:
         self.body |= asking.extra or {}
         need(not self.body.get("stream"), "leave stream out of --extra; an answer is read whole")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
-            raise UserError("--api-key-env takes the name of a variable that is set and holds the key, not the key")
+            raise UserError("--api-key-env takes the name of a variable that is set and holds the key; there is none")
         need(self._key.isascii() and self._key.isprintable(), f"{asking.api_key_env} holds characters that no key has")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
         self.base_url = self.base_url.removesuffix("/chat/completions")
+        self.doubt = "" if "/v1" in self.base_url else "; does its URL end in /v1?"
         self.session = requests.Session()
         self.session.auth = lambda request: request  # else it looks for a key in .netrc
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
@@ -77,7 +79,7 @@ class ChatClient:
     @property
     def repeatable(self):
         """Does the model give equal answers to equal messages?"""
-        return self.body.get("temperature") == 0
+        return self.body.get("temperature") == 0 or self.body.get("seed") is not None
 
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
@@ -112,7 +114,8 @@ class ChatClient:
                 time.sleep(pause)
 
     def models(self):
-        """The names of the models that the server offers, as far as it says. UserError if it cannot be asked."""
+        """The names of the models that the server offers, as far as it says, those most like the one that is asked for
+        first. Raises UserError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
             if response.status_code // 100 in (3, 5) or response.status_code in (401, 403, 429):
@@ -122,7 +125,9 @@ class ChatClient:
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             found = json.loads(data)
             models = found["data"] if isinstance(found, dict) else found  # Together's is a mere list
-            return [self._shown(model["id"]) for model in models]
+            names = [self._shown(model["id"]) for model in models]
+            likeness = difflib.SequenceMatcher(None, "", self.asking.model or "")
+            return sorted(names, key=lambda name: likeness.set_seq1(name) or -likeness.ratio())
         return []
 
     @property
@@ -180,8 +185,9 @@ class ChatClient:
             found = parse_json(text, finite=False)
         except ValueError:
             web_page = response.status_code == 200 and data.lstrip().startswith(b"<")
-            need(self.usable or not web_page, f"{self.base_url} answers with a web page; does it end in /v1?")
-            found = {"error": f"no JSON: {data.decode(errors='replace') or 'nothing'}"}
+            need(self.usable or not web_page, f"{self.base_url} answers with a web page{self.doubt}")
+            said = data.decode(errors="replace") or "nothing"
+            found = {"error": {"message": f"no JSON: {said}", "code": 502}}  # as of a bad gateway
         error = found.get("error")
         if error or response.status_code // 100 != 2:
             error = error or found
@@ -207,26 +213,32 @@ class ChatClient:
 
     def _refusal(self, response, error):
         """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
-        status, retry_after, advice = response.status_code, response.headers.get("Retry-After", ""), ""
+        status, advice = response.status_code, ""
         details = [error.get("message"), error.get("metadata")] if isinstance(error, dict) else []
         said = " ".join(str(each) for each in details if each) or error
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
+        if status // 100 == 2 and isinstance(error, dict) and type(error.get("code")) is int:
+            status = error["code"]  # OpenRouter's, of the provider behind it
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
         no_credit = "insufficient_quota" in str(error) and not self.usable  # OpenAI's, beside status 429
-        if adapted or status // 100 in (2, 5) or status == 408 or (status == 429 and not no_credit):
-            wanted = min(int(retry_after[:9]), LONGEST_PAUSE) if retry_after.isdecimal() else 0
+        may_pass = status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
+        if adapted or may_pass or (status == 429 and not no_credit):
+            in_words = re.search(r"try (?:again )?in ([\d.]+)s", said)  # Gemini's, Groq's
+            retry_after = response.headers.get("Retry-After") or (in_words[1] if in_words else "")
+            is_number = re.fullmatch(r"\d+(\.\d*)?", retry_after)
+            wanted = min(float(retry_after), LONGEST_PAUSE) if is_number else 0
             return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status // 100 == 3:
             advice = "; give --base-url the address that it sends you to, as far as /v1"
-        elif status in (404, 405) or str(self.asking.model) in said:
+        elif status // 100 == 2 or status in (404, 405) or str(self.asking.model) in said:
             models = []
             with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()
             if self.asking.model not in models:
-                advice = f"; give --model one of: {', '.join(models)}" if models else "; does its URL end in /v1?"
+                advice = f"; give --model one of: {some(models)}" if models else self.doubt
         return UserError(f"{self.base_url} {problem}{advice}")
 
     def _adapt(self, sent, said):
@@ -239,6 +251,11 @@ class ChatClient:
         else:
             return False
         return True
+
+
+def some(names):
+    """The first ten of `names`, as text."""
+    return ", ".join([*names[:10], "..."] if names[10:] else names)
 
 
 def text_of(content):

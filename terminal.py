@@ -226,7 +226,7 @@ def show(environment, results, folder):
     for name, trust in trusts.items():
         lines.append(f"{name} trusted its clone: {trust[0]:.2f} at first, {trust[-1]:.2f} at the end")
     if trusts and not any(trust[0] for trust in trusts.values()):
-        lines.append("The LLM does not beat random play beyond doubt, so no clone is trained.")
+        lines.append("The LLM does not beat random play beyond doubt, so its clone is not trusted.")
     wide = max((len(line) for each in maps for line in each), default=0) + 3
     across = max(1, columns // wide)
     for start in range(0, len(maps), across):

@@ -225,6 +225,17 @@ def test_a_server_that_repeats_its_prompt_never_acts(tmp_path):
             assert header["invalid_replies"] == len(one.replies) == header["requests"] > 0
 
 
+def test_where_all_replies_are_cut_off_the_work_ends_before_more_is_paid_for(tmp_path):
+    with ChatServer(lambda messages: "I think") as server:
+        server.finish_reason = "length"
+        with pytest.raises(UserError, match="all of its replies are cut off; give more --max-tokens"):
+            collect.collect(player(server, environment("MountainCar-v0"), temperature=0), "MountainCar-v0", tmp_path / "kept.jsonl", 1)
+        assert 20 <= len(server.asked) < 40  # of 400
+        one = player(server, environment("MountainCar-v0"), temperature=0)
+        one.replies.append("0")  # one that is whole is enough
+        collect.collect(one, "MountainCar-v0", tmp_path / "kept.jsonl", 1)
+
+
 def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
     with ChatServer(lambda messages: "Action: 1 would") as server:
         server.finish_reason, one = "length", player(server, LAKE, max_tokens=9)
@@ -575,7 +586,7 @@ def test_a_pipe_is_no_file(tmp_path):
     ("changes", "unlike"),
     [
         ({"model": "large"}, "another model"),
-        ({"rules": "other rules"}, "another rules"),
+        ({"rules": "other rules", "votes": 3}, r"another rules \(by --reasoning, for one\), votes"),
         ({"votes": 3}, "another votes"),
         ({"temperature": 0.5}, "another temperature"),
         ({"extra": {"seed": 1}}, "another extra"),
@@ -645,7 +656,8 @@ def test_the_command_line_collects_once_and_hides_the_key(folder, command, monke
         assert f"{requests} requests, {7 * requests} tokens in, {requests} tokens out, 0 invalid replies" in first.out
         assert requests == STEPS and set(server.keys) == {f"Bearer {KEY}"}
         again = command(*ask)
-        assert len(server.asked) == requests and "10 episodes by small" in again.out and " requests" not in again.out
+        assert len(server.asked) == requests and "10 episodes by small" in again.out
+        assert " requests" not in again.out and "The episodes are there, so nothing was asked." in again.out
         with pytest.raises(UserError, match="another temperature"):
             command(*ask, "--temperature", 1)
     written = [path.read_text() for path in folder.rglob("*") if path.is_file()]
@@ -741,8 +753,8 @@ def test_without_a_model_the_server_is_asked_for_its_models(folder, command, mon
     with ChatServer() as server, pytest.raises(UserError, match="give --model one of: small, large"):
         command(*ONE, "--base-url", server.url)
     monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, "{}"))
-    with ChatServer() as server, pytest.raises(UserError, match=r"give --model one of: \(none; does its URL end"):
-        command(*ONE, "--base-url", server.url)
+    with ChatServer() as server, pytest.raises(UserError, match=r"give --model one of: \(none found; does its URL end"):
+        command(*ONE, "--base-url", server.url.removesuffix("/v1"))
 
 
 def test_without_a_server_one_is_wanted(folder, command):
@@ -804,11 +816,11 @@ def test_an_action_is_random_only_where_no_vote_names_one(votes, warned):
 def test_a_model_that_understands_nothing_is_warned_of(folder, command, finish_reason, end):
     with ChatServer(lambda messages: "hm") as server:
         server.finish_reason = finish_reason
-        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--base-url", server.url, "--model", "sm\x9bll"]
-        err = command(*lake).err
+        lake = ["--env", "FrozenLake-v1", "--method", "llm", "--llm-episodes", "1"]
+        err = command(*lake, "--base-url", server.url, "--model", "sm\x9bll").err
     said = rf"warning: at (\d+) of \1 steps the reply names no action, such as {end}"
     assert re.fullmatch(said, err.splitlines()[-1])
-    again = command(*lake[:4], "--rollouts", "rollouts/FrozenLake-v1-sm-ll.jsonl").err
+    again = command(*lake, "--rollouts", "rollouts/FrozenLake-v1-sm-ll.jsonl").err
     assert again.splitlines()[-1] == err.splitlines()[-1]  # whoever reads it later is told as well
 
 

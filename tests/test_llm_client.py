@@ -189,10 +189,17 @@ def test_all_who_ask_at_once_may_be_told_what_fits():
 
 def test_more_can_be_put_into_each_request():
     with ChatServer() as server:
-        one = client(server, extra={"seed": 1, "temperature": 0.5, "chat_template_kwargs": {"enable_thinking": False}})
+        extra = {"top_p": 0.9, "temperature": 0.5, "chat_template_kwargs": {"enable_thinking": False}}
+        one = client(server, extra=extra)
         one.ask(HELLO)
         assert server.asked[0] == {"messages": HELLO, **one.body} and server.asked[0]["max_tokens"] == 64
         assert server.asked[0] | one.asking.extra == server.asked[0] and not one.repeatable
+
+
+def test_with_a_seed_equal_prompts_have_equal_answers():
+    options = {"temperature": 1.0}
+    assert ChatClient(Asking("http://host/v1", "small", **options, extra={"seed": 0})).repeatable
+    assert not ChatClient(Asking("http://host/v1", "small", **options, extra={"seed": None})).repeatable
 
 
 # Faults
@@ -296,7 +303,7 @@ def test_a_web_page_in_place_of_the_first_answer_ends_the_work_at_once_and_a_lat
     with ChatServer() as server:
         one, answers = client(server), iter([page, busy, Handler.answer, page, page, Handler.answer])
         monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
-        with pytest.raises(UserError, match=r"answers with a web page; does it end in /v1\?"):
+        with pytest.raises(UserError, match=r"answers with a web page$"):
             one.ask(HELLO)
         assert one.costs["requests"] == 1
         assert one.ask(HELLO) == "0" and one.costs["requests"] == 3
@@ -441,13 +448,26 @@ def now(monkeypatch):
 
 @pytest.mark.parametrize(
     ("asked_for", "waited"),
-    [("7", 7), ("60", 60), ("3600", 60), ("9" * 99, 60), *((what, 0) for what in ("1.5", "soon", "-5", "1 Jan 99999"))],
+    [("7", 7), ("36.41", 36.41), ("60", 60), ("3600", 60), ("9" * 999, 60)]
+    + [(what, 0) for what in ("soon", "-5", "1.2.3", "nan", "1 Jan 99999")],
 )
 @pytest.mark.parametrize("status", ["429", "503"])
 def test_a_server_may_ask_for_a_pause_of_a_minute_at_most(waits, monkeypatch, status, asked_for, waited):
     monkeypatch.setattr(llm_client.time, "monotonic", lambda: 0.0)
     with ChatServer(fault=first(status), headers={"Retry-After": asked_for}) as server:
         assert client(server, 300, PAUSES).ask(HELLO) == "0" and sum(waits) == waited and len(waits) <= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "waited"),
+    [("Please retry in 34.07s.", 34.07), ("Please try again in 2s. Visit", 2), ("Try again in 7m12s", 0), ("in .s", 0)],
+)
+def test_a_pause_may_be_asked_for_in_words(waits, monkeypatch, said, waited):
+    refusals = iter([(429, said), None])
+    monkeypatch.setattr(llm_client.time, "monotonic", lambda: 0.0)
+    with ChatServer(headers={}) as server:
+        server.refuse = lambda body: next(refusals)
+        assert client(server, 300, PAUSES).ask(HELLO) == "0" and sum(waits) == waited
 
 
 @pytest.mark.parametrize(("status", "asked_for"), [("429", None), ("429", "20"), ("503", "20")])
@@ -564,9 +584,41 @@ def test_a_refusal_is_told_though_the_server_names_no_models(monkeypatch, fault)
             self.send(403, "no")
 
     monkeypatch.setattr(Handler, "do_GET", names)
-    told = r"answers 404: no: .*; does its URL end in /v1\?"
-    with ChatServer(fault=always("404")) as server, pytest.raises(UserError, match=told):
-        client(server).ask(HELLO)
+    for end, doubt in ("/v1", ""), ("/api", r"; does its URL end in /v1\?"):
+        with ChatServer(fault=always("404")) as server:
+            server.url = server.url.replace("/v1", end)
+            with pytest.raises(UserError, match=f"{end} answers 404: no: None{doubt}$"):
+                client(server).ask(HELLO)
+
+
+def test_an_error_in_an_answer_of_status_200_is_one_of_its_own_code(monkeypatch):
+    def says(error):
+        return lambda self, *_: self.send(200, json.dumps({"error": error}))
+
+    no_credit, busy = says({"message": "No credits", "code": 402}), says({"message": "Upstream", "code": 502})
+    nowhere, good = says("Unexpected endpoint"), Handler.answer
+    answers = iter([nowhere, no_credit, busy, good, nowhere, busy, good, no_credit])
+    monkeypatch.setattr(Handler, "answer", lambda self, *rest: next(answers)(self, *rest))
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, "{}"))
+    with ChatServer() as server:
+        server.url = server.url.removesuffix("/v1")
+        one = client(server)
+        with pytest.raises(UserError, match=r"answers 200: Unexpected endpoint; does its URL end in /v1\?$"):
+            one.ask(HELLO)
+        with pytest.raises(UserError, match=r"answers 200: No credits$"):
+            one.ask(HELLO)
+        assert one.ask(HELLO) == "0" == one.ask(HELLO)  # of a server that has been of use a fault is survived
+        with pytest.raises(UserError, match=r"answers 200: No credits$"):
+            one.ask(HELLO)
+
+
+def test_of_many_models_the_ten_most_like_the_one_that_is_asked_for_are_named(monkeypatch):
+    names = [f"a/model-{i}" for i in range(300)] + ["qwen/qwen-2.5-7b-instruct"]
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.send(200, json.dumps([{"id": name} for name in names])))
+    with ChatServer(fault=always("404")) as server:
+        with pytest.raises(UserError, match=r"give --model one of: qwen/qwen-2\.5-7b-instruct, (a/\S+, ){9}\.\.\.$"):
+            client(server, model="qwen2.5:7b").ask(HELLO)
+        assert client(server, model=None).models() == names
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])
