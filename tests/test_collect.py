@@ -226,14 +226,15 @@ def test_a_server_that_repeats_its_prompt_never_acts(tmp_path):
 
 
 def test_where_all_replies_are_cut_off_the_work_ends_before_more_is_paid_for(tmp_path):
+    car, path = environment("MountainCar-v0"), tmp_path / "kept.jsonl"
     with ChatServer(lambda messages: "I think") as server:
         server.finish_reason = "length"
         with pytest.raises(UserError, match="all of its replies are cut off; give more --max-tokens"):
-            collect.collect(player(server, environment("MountainCar-v0"), temperature=0), "MountainCar-v0", tmp_path / "kept.jsonl", 1)
+            collect.collect(player(server, car, temperature=0), "MountainCar-v0", path, 1)
         assert 20 <= len(server.asked) < 40  # of 400
-        one = player(server, environment("MountainCar-v0"), temperature=0)
+        one = player(server, car, temperature=0)
         one.replies.append("0")  # one that is whole is enough
-        collect.collect(one, "MountainCar-v0", tmp_path / "kept.jsonl", 1)
+        collect.collect(one, "MountainCar-v0", path, 1)
 
 
 def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
