@@ -55,7 +55,7 @@ class ChatClient:
     key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as
     far as the server counts them. body: what each request holds beside its messages. problem: why it is asked again at
     the moment, or "". heard: when the server last answered, not_before: until when nobody is to ask it, by
-    time.monotonic(). usable: has it ever given an answer of use?"""
+    time.monotonic(). usable: has it ever given an answer of use? doubt: of its URL, in words, or ""."""
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
@@ -126,8 +126,8 @@ class ChatClient:
             found = json.loads(data)
             models = found["data"] if isinstance(found, dict) else found  # Together's is a mere list
             names = [self._shown(model["id"]) for model in models]
-            likeness = difflib.SequenceMatcher(None, "", self.asking.model or "")
-            return sorted(names, key=lambda name: likeness.set_seq1(name) or -likeness.ratio())
+            wanted = self.asking.model or ""
+            return sorted(names, key=lambda name: -difflib.SequenceMatcher(None, name, wanted).ratio())
         return []
 
     @property
@@ -221,14 +221,14 @@ class ChatClient:
         if status // 100 == 2 and isinstance(error, dict) and type(error.get("code")) is int:
             status = error["code"]  # OpenRouter's, of the provider behind it
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
-        no_credit = "insufficient_quota" in str(error) and not self.usable  # OpenAI's, beside status 429
-        may_pass = status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
-        if adapted or may_pass or (status == 429 and not no_credit):
+        limited = status == 429 and (self.usable or "insufficient_quota" not in str(error))  # OpenAI's: no credit
+        may_pass = limited or status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
+        if adapted or may_pass:
             in_words = re.search(r"try (?:again )?in ([\d.]+)s", said)  # Gemini's, Groq's
             retry_after = response.headers.get("Retry-After") or (in_words[1] if in_words else "")
             is_number = re.fullmatch(r"\d+(\.\d*)?", retry_after)
             wanted = min(float(retry_after), LONGEST_PAUSE) if is_number else 0
-            return UnusableAnswer(problem, limited=status == 429 or wanted > 0, wanted=wanted)
+            return UnusableAnswer(problem, limited or wanted > 0, wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status // 100 == 3:
