@@ -243,6 +243,12 @@ def test_without_matplotlib_it_ends_well_with_the_table_alone(study):
     assert not (study.folder / "figure-of").exists()
 
 
+def test_a_notebooks_backend_costs_no_figure(study):
+    fake = FAKE.replace('exit ${LACKING:-0}', '[ "$MPLBACKEND" = agg ]; exit')
+    code, _, err = end(study(fake, MPLBACKEND="module://of.a.notebook"))
+    assert code == 0 and err[-1] == "18 of 18 runs" and (study.folder / "figure-of").exists()
+
+
 def test_the_table_is_of_all_that_is_there_and_its_usual_folder_is_main(study, teacher):
     assert end(study())[0] == 0
     code, out, err = end(study(ROLLOUTS=str(teacher)))

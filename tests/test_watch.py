@@ -316,6 +316,18 @@ def test_pictures_show_each_step(shown, tmp_path):
         assert picture.info["duration"] == 250  # milliseconds: this environment asks for four pictures a second
 
 
+@pytest.mark.parametrize(("wanted", "pause"), [(50, 50), (10, 100), (None, 50)])
+def test_pictures_follow_each_other_as_the_environment_wants_but_at_most_twenty_a_second(
+    shown, tmp_path, monkeypatch, wanted, pause
+):
+    pillow = pytest.importorskip("PIL.Image", reason="without Pillow: pip install pillow")
+    monkeypatch.setitem(environment("CliffWalking-v1").make().metadata, "render_fps", wanted)
+    monkeypatch.setattr(watch, "frames", lambda *_: np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3))
+    shown(recording("CliffWalking-v1"), "--pictures", tmp_path / "a.gif")
+    with pillow.open(tmp_path / "a.gif") as picture:
+        assert picture.info["duration"] == pause
+
+
 @pytest.mark.parametrize("missing", ["PIL", "pygame"])
 def test_without_what_draws_one_line_says_what_to_install(shown, tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
