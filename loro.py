@@ -114,7 +114,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
-    # Without a clone no teacher is trusted. Episodes that all earned the same, at most random play's, teach nothing.
+    # No clone: no returns, so no trust. Episodes that all earned the same, at most random play's, teach nothing.
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
