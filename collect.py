@@ -13,7 +13,7 @@ import numpy as np
 import terminal
 from episodes import play, read_rollouts, write_rollouts
 from files import UserError, check_writable, file_name, need
-from llm_client import CUT_OFF, ChatClient, some
+from llm_client import CUT_OFF, ChatClient
 from replies import names_none, parse_action
 
 
@@ -69,10 +69,10 @@ class Player:
         reply = self.client.ask(messages)
         action = parse_action(reply, self.environment.actions)
         self.replies.append(reply)
-        in_vain = len(self.replies) >= 20 and all(each.endswith(CUT_OFF) for each in self.replies)
-        need(not in_vain, "all of its replies are cut off; give more --max-tokens, and another --rollouts")
         if action is None:
             self.invalid.append(reply)
+        in_vain = len(self.invalid) == len(self.replies) >= 20 and all(each.endswith(CUT_OFF) for each in self.invalid)
+        need(not in_vain, "none of its replies names an action, all are cut off; give more --max-tokens")
         return action, reply
 
 
@@ -171,9 +171,9 @@ def collect_and_tell(player, env_name, path, n):
     """`collect`, which tells a person how it goes, what it has cost, and after a failure how to go on."""
     client, asking = player.client, player.asking
     problem = "--votes needs a --temperature above 0, and no seed: else all answers to a prompt are the same"
-    need(asking.votes == 1 or not client.repeatable, problem)
+    need(asking.votes == 1 or not (client.repeatable or "seed" in client.body), problem)
     if not asking.model:
-        raise UserError(f"give --model one of: {some(client.models()) or f'(none found{client.doubt})'}")
+        raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found{client.doubt})'}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
     except UserError as error:

@@ -77,7 +77,13 @@ def check(environment):
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
     cells = sum(map(len, environment.grid or ()))
     need(cells in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
-    for what, given, n in ("reset", env.reset(seed=0), 2), ("step", env.step(0), 5):
+    begun = env.reset(seed=0)
+    try:
+        stepped = env.step(0)
+    except (TypeError, ValueError) as error:
+        need("unpack" not in str(error), f"its step gives no tuple of 5: {error}")  # as Gymnasium's wrappers need it
+        raise
+    for what, given, n in ("reset", begun, 2), ("step", stepped, 5):
         need(isinstance(given, tuple) and len(given) == n, f"its {what} gives {given!r}, not a tuple of {n}")
         observation, shape = given[0], np.shape(given[0])
         need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")

@@ -79,7 +79,7 @@ class ChatClient:
     @property
     def repeatable(self):
         """Does the model give equal answers to equal messages?"""
-        return self.body.get("temperature") == 0 or self.body.get("seed") is not None
+        return self.body.get("temperature") == 0
 
     def ask(self, messages):
         """The text of the model's answer to `messages`, a list of {"role": ..., "content": ...}.
@@ -218,13 +218,13 @@ class ChatClient:
         said = " ".join(str(each) for each in details if each) or error
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
-        if status // 100 == 2 and isinstance(error, dict) and type(error.get("code")) is int:
+        if status // 100 == 2 and isinstance(error, dict) and error.get("code") in range(400, 600):
             status = error["code"]  # OpenRouter's, of the provider behind it
         adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
         limited = status == 429 and (self.usable or "insufficient_quota" not in str(error))  # OpenAI's: no credit
         may_pass = limited or status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
         if adapted or may_pass:
-            in_words = re.search(r"try (?:again )?in ([\d.]+)s", said)  # Gemini's, Groq's
+            in_words = re.search(r"try (?:again )?in ([\d.]+)s", str(error), re.I)  # Gemini's, Groq's
             retry_after = response.headers.get("Retry-After") or (in_words[1] if in_words else "")
             is_number = re.fullmatch(r"\d+(\.\d*)?", retry_after)
             wanted = min(float(retry_after), LONGEST_PAUSE) if is_number else 0
@@ -238,7 +238,8 @@ class ChatClient:
             with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()
             if self.asking.model not in models:
-                advice = f"; give --model one of: {some(models)}" if models else self.doubt
+                names = ", ".join([*models[:10], "..."] if models[10:] else models)
+                advice = f"; give --model one of: {names}" if models else self.doubt
         return UserError(f"{self.base_url} {problem}{advice}")
 
     def _adapt(self, sent, said):
@@ -251,11 +252,6 @@ class ChatClient:
         else:
             return False
         return True
-
-
-def some(names):
-    """The first ten of `names`, as text."""
-    return ", ".join([*names[:10], "..."] if names[10:] else names)
 
 
 def text_of(content):

@@ -1,7 +1,6 @@
 """From result files to one table and one figure: `python report.py results`. Several folders stand side by side."""
 
 import io
-import os
 import signal
 import sys
 from itertools import cycle, pairwise
@@ -137,9 +136,10 @@ def doubts(rows):
             yield f"{env} {name} has no seed {', '.join(map(str, lacking))}"
         beside, usual = [each for each in all_rows if each["folder"] == row["folder"]], {}
         for each in sorted(beside, key=lambda each: each["method"] != "online"):
-            usual = each["config"] | usual  # what the first has counts
-        if unlike := [key for key, value in row["config"].items() if key not in OF_METHODS and value != usual[key]]:
-            yield f"{env} {name} was made otherwise than the rows beside it: {', '.join(unlike)}"
+            usual = {key: (value, each["method"]) for key, value in each["config"].items()} | usual
+        for key, value in row["config"].items():
+            if key not in OF_METHODS and value != usual[key][0]:
+                yield f"{env} {name} has another {key} than {usual[key][1]} beside it"
 
 
 def draw(rows):
@@ -179,7 +179,6 @@ def draw(rows):
 
 def save(rows, path):
     """Puts the figure of `rows` into the file at the Path `path`."""
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's, for one, is not there for others
     from matplotlib import rc_context  # here, since all else does without it
     with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
         draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)

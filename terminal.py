@@ -88,6 +88,8 @@ def writable(*suffixes):
         if Path(text).suffix not in suffixes:
             raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
         check_writable(Path(text))
+        if suffixes == FIGURES:
+            os.environ["MPLBACKEND"] = "agg"  # no screen is needed, and a notebook's is not there for others
         if suffixes == FIGURES and not find_spec("matplotlib"):
             raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
         return Path(text)

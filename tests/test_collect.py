@@ -229,12 +229,15 @@ def test_where_all_replies_are_cut_off_the_work_ends_before_more_is_paid_for(tmp
     car, path = environment("MountainCar-v0"), tmp_path / "kept.jsonl"
     with ChatServer(lambda messages: "I think") as server:
         server.finish_reason = "length"
-        with pytest.raises(UserError, match="all of its replies are cut off; give more --max-tokens"):
+        with pytest.raises(UserError, match="names an action, all are cut off; give more --max-tokens"):
             collect.collect(player(server, car, temperature=0), "MountainCar-v0", path, 1)
         assert 20 <= len(server.asked) < 40  # of 400
         one = player(server, car, temperature=0)
         one.replies.append("0")  # one that is whole is enough
         collect.collect(one, "MountainCar-v0", path, 1)
+        server.reply = lambda messages: "2<|im_end|>\nYou are"  # so are actions before what is cut off
+        header, _ = collect.collect(player(server, car, temperature=0), "MountainCar-v0", tmp_path / "more.jsonl", 1)
+        assert header["invalid_replies"] == 0 < 20 < header["requests"]
 
 
 def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
@@ -770,8 +773,9 @@ def test_a_whole_file_needs_no_server(folder, command):
     assert "10 episodes by small" in command(*ONE, "--rollouts", "kept.jsonl").out
 
 
-@pytest.mark.parametrize("wanted", [[], ["--temperature", 1, "--extra", '{"temperature": 0}']])
-def test_votes_need_a_temperature(folder, command, wanted):
+@pytest.mark.parametrize("extra", ['{"temperature": 0}', '{"seed": 1}', None])
+def test_votes_need_a_temperature_and_no_seed(folder, command, extra):
+    wanted = ["--temperature", 1, "--extra", extra] if extra else []
     with pytest.raises(UserError, match="--temperature above 0"):
         command(*ONE, "--base-url", "http://127.0.0.1:1/v1", "--model", "small", "--votes", 3, *wanted)
 

@@ -311,6 +311,7 @@ def without_words():
     raise AssertionError
 
 
+@pytest.mark.filterwarnings("ignore:.*old step API")
 def test_what_gymnasium_itself_finds_wrong_is_told_in_a_line(monkeypatch):
     class Odd(gym.Env):
         observation_space, action_space = gym.spaces.Discrete(16), gym.spaces.Discrete(4)
@@ -318,6 +319,17 @@ def test_what_gymnasium_itself_finds_wrong_is_told_in_a_line(monkeypatch):
         def reset(self, *, seed=None, options=None):
             return 0, None
 
+        def step(self, action):
+            return 0, 0.0, True, {}  # as before Gym 0.26
+
+    class Older(Odd):
+        def reset(self, *, seed=None, options=None):
+            return 0, {}
+
+    spec = gym.envs.registration.EnvSpec("Older-v0", Older, max_episode_steps=5)
+    monkeypatch.setitem(gym.registry, "Older-v0", spec)
+    with pytest.raises(UserError, match=r"^Odd-v0: its step gives no tuple of 5: not enough values"):
+        described(monkeypatch, LAKE, make=lambda **options: gym.make("Older-v0"))
     monkeypatch.setitem(gym.registry, "Core-v0", gym.envs.registration.EnvSpec("Core-v0", Odd, max_episode_steps=5))
     with pytest.raises(UserError, match=r"^Odd-v0: .*was not a dictionary"):
         described(monkeypatch, LAKE, make=lambda **options: gym.make("Core-v0"))

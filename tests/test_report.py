@@ -269,8 +269,9 @@ def test_rows_of_one_folder_that_were_made_otherwise_are_named(study, show, tmp_
     keep(study, "loro", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "bbbb"})
     keep(tmp_path / "other", "online", 0, [0.0] * 4, "Run-v0", **made | {"discount": 0.5})  # by intention, so elsewhere
     assert show(study, tmp_path / "other").err.splitlines() == [
-        "report.py: Run-v0 forget was made otherwise than the rows beside it: discount, code",
-        "report.py: Run-v0 loro was made otherwise than the rows beside it: episodes",
+        "report.py: Run-v0 forget has another discount than online beside it",
+        "report.py: Run-v0 forget has another code than online beside it",
+        "report.py: Run-v0 loro has another episodes than llm beside it",
     ]
     assert {*loro.Method._fields} == report.OF_METHODS
 
