@@ -165,6 +165,8 @@ def parse(methods, settings, asking, arguments=None):
         asked.setdefault("max_tokens", 2048)
     if asked and not {"model", "base_url"} & asked.keys():
         raise UserError("there is no server to ask; give --base-url and --model, or leave out the options for one")
+    if asked and not any(methods[name].data == "llm" for name in options.method):
+        raise UserError(f"{', '.join(options.method)} asks no server; leave out the options for one")
     return options, given, asked
 
 

@@ -802,6 +802,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--base-url", "", "--model", ""], "argument --base-url: it is empty"),
         (["--env", "FrozenLake-v1", "--api-key-env", " "], "argument --api-key-env: it is empty"),
         (["--env", "FrozenLake-v1", "--reasoning"], "there is no server to ask"),
+        (["--env", "FrozenLake-v1", "--method", "online", "--model", "m"], "online asks no server"),
         (["--env", "FrozenLake-v1", "--method", "magic"], "invalid choice: 'magic'"),
         (["--env", "FrozenLake-v1", "--magic"], "unrecognized arguments: --magic"),
         (["--env", "FrozenLake-v1", "--method", "online", "loro", "--evaluations", 10], "leaves none after"),
