@@ -123,6 +123,7 @@ def kept_result(folder, known, resume):
     path = result_path(folder, known)
     if not (resume and path.exists()):
         check_writable(path)
+        check_writable(path.with_suffix(".npz"))
         return None
     found = read_result(path.read_bytes(), path)
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file

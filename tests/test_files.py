@@ -131,6 +131,16 @@ def test_a_link_that_leads_nowhere_but_to_itself_gives_way(tmp_path):
     assert (tmp_path / "loop").read_bytes() == b"whole"
 
 
+def test_what_stands_in_the_place_of_a_policy_is_told_before_the_run_and_loses_nothing(tmp_path):
+    keep(tmp_path)
+    policy = where(tmp_path).with_suffix(".npz")
+    policy.unlink()
+    policy.mkdir()
+    with pytest.raises(OSError, match=r"loro-3\.npz is a folder"):
+        files.kept_or_made(tmp_path, KNOWN, False, lambda: pytest.fail("it ran"))
+    assert files.kept_result(tmp_path, KNOWN, True)
+
+
 def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
     path = tmp_path / ("x" * 244)
     files.check_writable(path)
