@@ -141,11 +141,14 @@ def kept_or_made(folder, known, resume, make):
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
     () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. Raises as
-    `kept_result` does."""
+    `kept_result` does, and UserError where a number is not finite or too large."""
     if found := kept_result(folder, known, resume):
         return found, None
     started = time.perf_counter()
     made, agent = make()
+    if not ((np.abs(made["returns"]) <= LARGEST).all() and np.isfinite(agent.learnt).all()):
+        what = "{env} {method} seed {seed} earned or learnt what is no finite number, or".format(**known)
+        raise UserError(f"{what} beyond {LARGEST:g}; look at its rewards and observations, or lower the learning rate")
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}

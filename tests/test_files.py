@@ -414,6 +414,15 @@ def test_a_full_disk_is_told_by_file_and_leaves_no_result_beside_another_runs_po
     assert names(where(tmp_path).parent) == ["loro-3.npz"] * written
 
 
+@pytest.mark.parametrize("wrong", [*({"returns": [1.0, 2, x]} for x in (np.nan, np.inf, -2e12)), {"learnt": np.nan}])
+def test_what_is_no_finite_number_is_not_kept(tmp_path, wrong):
+    keep(tmp_path)
+    before = where(tmp_path).read_bytes()
+    with pytest.raises(UserError, match=r"Walk-v0 loro seed 3 .*finite number, or beyond 1e\+12; look at its rewards"):
+        files.kept_or_made(tmp_path, KNOWN, False, make(**wrong))
+    assert where(tmp_path).read_bytes() == before
+
+
 def test_resuming_notices_another_runs_file(tmp_path):
     keep(tmp_path)
     where(tmp_path).rename(where(tmp_path).with_name("loro-4.json"))
