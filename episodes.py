@@ -159,9 +159,11 @@ def episode_of(record, env):
     if isinstance(space, gym.spaces.Discrete):
         need(are_numbers(observations, T + 1, (int,), 0, space.n - 1), f"{wrong} numbers from 0..{space.n - 1}")
     else:
-        n, rows = space.shape[0], observations if isinstance(observations, list) else []
-        fit = len(rows) == T + 1 and all(are_numbers(row, n) for row in rows)
-        need(fit, f"{wrong} lists of {n} finite numbers")
+        n, whole = space.shape[0], np.issubdtype(space.dtype, np.integer)
+        limits = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()
+        rows = observations if isinstance(observations, list) else []
+        fit = len(rows) == T + 1 and all(are_numbers(row, n, *limits) for row in rows)
+        need(fit, f"{wrong} lists of {n} finite numbers ({space.dtype})")
     need(type(terminated) is type(truncated) is bool, "terminated, truncated: not true or false")
     need(terminated or truncated, "neither terminated nor truncated: an episode that was cut off is truncated")
     votes = [reply if isinstance(reply, list) else [reply] for reply in replies] if isinstance(replies, list) else []

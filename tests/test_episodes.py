@@ -348,10 +348,13 @@ def test_a_vector_has_as_many_finite_numbers_as_its_environment_says(tmp_path, o
         read_rollouts(path, "CartPole-v1", CART)
 
 
-def test_whole_numbers_stay_what_they_are():
+@pytest.mark.parametrize("pixel", [256, -1, 1.5])
+def test_whole_numbers_stay_what_they_are(pixel):
     env = gym.wrappers.TransformObservation(CART, lambda s: s, gym.spaces.Box(0, 255, (1,), np.uint8))
-    record = {**EPISODE, "actions": [0, 1], "observations": [[0], [255], [7]]}
-    assert episode_of(record, env).observations.dtype == np.uint8
+    good, bad = ({**EPISODE, "actions": [0, 1], "observations": [[0], [255], [x]]} for x in (7, pixel))
+    assert episode_of(good, env).observations.dtype == np.uint8
+    with pytest.raises(UserError, match=r"not 3 lists of 1 finite numbers \(uint8\)"):
+        episode_of(bad, env)
 
 
 def test_an_episode_of_an_environment_that_reuses_its_array_is_recorded_as_it_was():
