@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,9 +34,16 @@ def need(met, problem):
         raise UserError(problem)
 
 
-def write_whole(path, data, put=True):
-    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it. Without
-    `put` it writes a draft alone, and so finds out whether it could. Raises OSError, which names `path`."""
+def write_whole(path, data):
+    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
+    with drafted(path, data) as put:
+        put()
+
+
+@contextmanager
+def drafted(path, data):
+    """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
+    end. An OSError that names the draft, or, as where the disk is full, no file, names `path` instead."""
     path = Path(os.path.realpath(path))  # a link to a file stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -45,10 +52,10 @@ def write_whole(path, data, put=True):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if put:
-            os.replace(draft, path)
-    except OSError as error:  # which names the draft, or, as where the disk is full, no file
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        yield lambda: os.replace(draft, path)
+    except OSError as error:
+        other = error.filename not in (None, str(draft))  # as of a second file, drafted inside this one's `with`
+        raise error if other else OSError(error.errno, error.strerror, str(path)) from None
     finally:
         with suppress(OSError):  # a disk that is read-only refuses even what is not there
             draft.unlink()
@@ -65,7 +72,8 @@ def check_writable(path):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
-    write_whole(path, b"", put=False)
+    with drafted(path, b""):
+        pass
 
 
 def parse_json(text, finite=True):
@@ -136,8 +144,7 @@ def kept_result(folder, known, resume):
 
 
 def kept_or_made(folder, known, resume, make):
-    """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept, with
-    the policy, if the agent has learnt, in a .npz file beside it.
+    """(result, agent): with `resume`, the result that is in `folder`, and None; else it is made anew, and kept.
 
     known: what is known of it beforehand: env, method, seed, model, llm_episodes, best_return, config. make: plays it,
     () -> ({returns, trust, updates, clone}, the agent). Added are cumulative_reward, seconds and versions. Raises as
@@ -152,19 +159,25 @@ def kept_or_made(folder, known, resume, make):
     made = {**known, **made, "cumulative_reward": sum(made["returns"])}
     made["seconds"] = round(time.perf_counter() - started, 1)
     made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    text, path = json.dumps(made), result_path(folder, known)
-    policy = path.with_suffix(".npz")
-    for earlier in policy, path:  # first, so that no crash leaves one beside an earlier run's other
-        Path(os.path.realpath(earlier)).unlink(missing_ok=True)
-    if agent.updates:
-        np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
-        write_whole(policy, npz.getvalue())
-    write_whole(path, f"{text}\n".encode())
-    return json.loads(text), agent  # as it will be read: with lists for tuples
+    write_result(result_path(folder, known), made, agent)
+    return json.loads(json.dumps(made)), agent  # as it will be read: with lists for tuples
+
+
+def write_result(path, result, agent):
+    """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
+    text, policy = json.dumps(result), path.with_suffix(".npz")
+    np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
+    with drafted(path, f"{text}\n".encode()) as put_result, drafted(policy, npz.getvalue()) as put_policy:
+        # Now it is certain that the disk holds both, and no crash is to leave one beside an earlier run's other.
+        for earlier in path, policy:
+            Path(os.path.realpath(earlier)).unlink(missing_ok=True)
+        if agent.updates:
+            put_policy()
+        put_result()
 
 
 def read_policy(path):
-    """(result, learnt) of a policy that `kept_or_made` wrote: its run's result, and the learner's array. Raises
+    """(result, learnt) of a policy that `write_result` wrote: its run's result, and the learner's array. Raises
     UserError if the file is none or is damaged, OSError if it cannot be opened."""
     with path.open("rb") as file, suppress(Exception):  # of a dozen kinds, by what of the archive is damaged
         kept = np.load(file, allow_pickle=False)
@@ -175,7 +188,7 @@ def read_policy(path):
 
 
 def read_result(text, where):
-    """The result, a dict, in `text`, JSON by `kept_or_made`. Raises UserError, naming `where`, if it is none."""
+    """The result, a dict, in `text`, JSON by `write_result`. Raises UserError, naming `where`, if it is none."""
     try:
         found = parse_json(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]

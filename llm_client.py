@@ -72,6 +72,7 @@ class ChatClient:
         self.doubt = "" if "/v1" in self.base_url else "; does its URL end in /v1?"
         self.session = requests.Session()
         self.session.auth = lambda request: request  # else it looks for a key in .netrc
+        self.session.get_redirect_target = lambda response: None  # else it reads all that stands in a redirection
         self.session.headers["Accept-Encoding"] = "identity"  # else a small answer could unfold to a huge one
         self.proxies = dict.fromkeys(("http", "https", "all")) if re.match(THIS_MACHINE, self.base_url, re.I) else None
         self.session.mount(self.base_url, HTTPAdapter(pool_maxsize=asking.concurrency * asking.votes))

@@ -20,8 +20,8 @@ cumulative reward. online's / its: regret of `online` over that of the row. afte
 episodes, and as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
-OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what methods differ by their definition
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
+OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what methods differ by their definition
 
 
 def runs_of_rows(results, methods):
@@ -206,7 +206,7 @@ def main():
     if options.figure:
         save(rows, options.figure)
     for doubt in doubts(rows):
-        print(f"report.py: {doubt}", file=sys.stderr)
+        print(terminal.printable(f"report.py: {doubt}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def writable(*suffixes):
         check_writable(Path(text))
         if suffixes == FIGURES:
             os.environ["MPLBACKEND"] = "agg"  # no screen is needed, and a notebook's is not there for others
-        if suffixes == FIGURES and not find_spec("matplotlib"):
-            raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
+            if not find_spec("matplotlib"):
+                raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
         return Path(text)
 
     return convert

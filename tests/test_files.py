@@ -397,7 +397,7 @@ def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("written", [0, 1])
-def test_a_full_disk_is_told_by_file_and_leaves_no_result_beside_another_runs_policy(tmp_path, monkeypatch, written):
+def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch, written):
     def write(file):
         if len(writing) == written:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -408,10 +408,10 @@ def test_a_full_disk_is_told_by_file_and_leaves_no_result_beside_another_runs_po
         return make(learnt=1.0)()
 
     keep(tmp_path)
-    writing = []
-    with pytest.raises(OSError, match=r"No space left .*loro-3\." + ("npz", "json")[written]):
+    writing, before = [], {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()}
+    with pytest.raises(OSError, match=r"No space left .*loro-3\." + ("json", "npz")[written]):
         files.kept_or_made(tmp_path, KNOWN, False, fill_the_disk)
-    assert names(where(tmp_path).parent) == ["loro-3.npz"] * written
+    assert {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()} == before
 
 
 @pytest.mark.parametrize("wrong", [*({"returns": [1.0, 2, x]} for x in (np.nan, np.inf, -2e12)), {"learnt": np.nan}])

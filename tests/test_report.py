@@ -264,13 +264,15 @@ def test_rows_of_one_folder_that_were_made_otherwise_are_named(study, show, tmp_
     made = {"discount": 0.9, "code": "old", "data": None, "keep": False}
     keep(study, "online", 0, [0.0] * 4, "Run-v0", **made)
     keep(study, "mix", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "keep": True})
-    keep(study, "forget", 0, [0.0] * 4, "Run-v0", **made | {"data": "llm", "discount": 0.5, "code": "new"})
-    keep(study, "llm", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "aaaa"})
+    made_otherwise = {"data": "llm", "discount": 0.5, "code": "new"}
+    keep(study, "forget", 0, [0.0] * 4, "Run-v0", **made | made_otherwise, **{"\x1b[2J": 1})
+    keep(study, "llm", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "aaaa", "\x1b[2J": 2})
     keep(study, "loro", 0, [0.0] * 4, "Run-v0", **made | {"episodes": "bbbb"})
     keep(tmp_path / "other", "online", 0, [0.0] * 4, "Run-v0", **made | {"discount": 0.5})  # by intention, so elsewhere
     assert show(study, tmp_path / "other").err.splitlines() == [
         "report.py: Run-v0 forget has another discount than online beside it",
         "report.py: Run-v0 forget has another code than online beside it",
+        "report.py: Run-v0 llm has another  [2J than forget beside it",
         "report.py: Run-v0 loro has another episodes than llm beside it",
     ]
     assert {*loro.Method._fields} == report.OF_METHODS
