@@ -110,7 +110,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         seeds = data_rng.integers(2**31, size=settings.llm_episodes)
         data = [episodes.play(env, policy, int(each)) for each in seeds]
     returns = [episode.total for episode in data]
-    if not (method.clone or method.fine_tune):
+    if not (method.pretrain or method.clone or method.fine_tune):
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
@@ -118,11 +118,12 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
+    alone = method.clone and not method.fine_tune  # a clone, trusted or not
 
     # 2. Pretrain
     for _ in range(settings.pretrain_updates if method.pretrain and not failed_alike else 0):
         learner.update(replay.sample(settings.batch_size, batch_rng))
-    for _ in range(settings.clone_updates if judge.trust or not method.fine_tune else 0):  # `clone` needs no trust
+    for _ in range(settings.clone_updates if judge.trust or alone else 0):
         clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if failed_alike or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
@@ -131,8 +132,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     first, trust = len(returns), [judge.trust] * len(returns)
     step, episodes_begun, ended = 0, 0, True
     for evaluation in range(first, settings.evaluations):
-        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > first else 0
-        for _ in range(steps):
+        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > first else 0):
             if ended:
                 observation, episode_return = env.reset()[0], 0.0
                 player = clone if judge.trust and episodes_begun % settings.clone_every == 0 else learner
@@ -149,7 +149,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1
         progress(f"evaluation {evaluation} of {settings.evaluations}")
-        trusted = clone if judge.trust or not method.fine_tune else learner
+        trusted = clone if judge.trust or alone else learner
         trust.append(judge.trust)
         returns.append(episodes.evaluate(trusted, test_envs))
     result = {"returns": returns, "trust": trust if method.clone and method.fine_tune else None}
@@ -160,7 +160,7 @@ def check(method, settings):
     """Raises UserError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
     if not method.data and (method.pretrain or method.clone or not method.fine_tune):
         raise files.UserError(f"{method} has no first episodes: such a method can only fine_tune")
-    first = settings.llm_episodes if method.data and (method.clone or method.fine_tune) else 0
+    first = settings.llm_episodes if method.data and (method.pretrain or method.clone or method.fine_tune) else 0
     if settings.evaluations <= first:
         raise files.UserError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
 

@@ -16,9 +16,9 @@ import terminal
 from files import UserError, need
 
 ABOUT = """A table and a figure of what loro.py has found. regret: evaluations x the best attainable return, less the
-cumulative reward. online's / its: regret of `online` over that of the row. after LLM: the same without the LLM's
-episodes, and as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
-HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | after LLM | last 30"
+cumulative reward. online's / its: regret of `online` over that of the row. own steps: the same without the LLM's
+episodes, over as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
+HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | own steps | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what methods differ by their definition
@@ -95,7 +95,7 @@ def markdown(cells):
 
 
 def table(rows):
-    """The lines of a Markdown table. Regret: what the mean lacks of the best; after LLM: without the LLM's episodes."""
+    """The lines of a Markdown table. Regret: what the mean lacks of the best; own steps: see ABOUT."""
     yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
     for (env, name), row in rows.items():
         returns, n_llm, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan

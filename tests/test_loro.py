@@ -291,6 +291,16 @@ def test_a_clone_that_is_alone_plays_whether_or_not_it_is_trusted(calls):
         assert agent.updates == found["updates"] == PRETRAIN and found["clone"]
 
 
+@pytest.mark.parametrize("world", [LAKE, OUTDONE, TOY])  # trusted or not: there is no clone to trust
+def test_a_learner_that_is_only_pretrained_plays_all_evaluations(world, calls, monkeypatch):
+    monkeypatch.setitem(loro.METHODS, "offline", loro.Method("llm", pretrain=True, fine_tune=False))
+    evaluating = calls(episodes, "evaluate")
+    found, agent = short(world, "offline")
+    assert [player for player, _ in evaluating] == [agent] * EVALUATIONS
+    assert agent.updates == found["updates"] == PRETRAIN and not found["clone"]
+    assert found["trust"] is None and found["returns"][:11] == short(world, "loro")[0]["returns"][:11]
+
+
 def test_what_an_environment_says_of_itself_reaches_the_learner():
     environment, recorded = CART
     other = environment._replace(reward_scale=0.7, low=(-1, -1, -1, -1), high=(1, 2, 3, 4))
