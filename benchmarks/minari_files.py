@@ -58,8 +58,9 @@ def from_minari(dataset_id, path, env_name):
     episodes = []
     for each, seed in zip(dataset.iterate_episodes(), seeds):
         replies = [json.loads(text) for text in (each.infos or {}).get("replies", [])][1:] or None
-        ends = bool(each.terminations[-1]), bool(each.truncations[-1])
-        episode = Episode(seed, each.observations, each.actions, each.rewards, *ends, replies)
+        terminated = bool(each.terminations[-1])
+        truncated = bool(each.truncations[-1]) or not terminated  # some datasets leave both out where they cut it off
+        episode = Episode(seed, each.observations, each.actions, each.rewards, terminated, truncated, replies)
         episodes.append(episode_of(record_of(episode), env))
     model = dataset.storage.metadata.get("algorithm_name") or dataset_id
     write_rollouts(path, {"env": env_name, "model": str(model)}, episodes)

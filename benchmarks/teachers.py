@@ -20,22 +20,21 @@ from benchmarks import ROOT
 from benchmarks.coverage import coverage
 from envs_text import find_environment
 from episodes import act, play, read_rollouts, write_rollouts
-from files import need, read_policy
-from watch import load_agent
+from files import file_name, need
+from watch import environment_of, load_agent
 
 SHARES, TEACHERS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), Path("study/teachers")
 
 
-def record(policy):
-    """Ten episodes of a kept policy for each of SHARES."""
-    env_name = read_policy(policy)[0]["env"]
-    environment = find_environment(env_name)
+def record(policy, out, own=None):
+    """Ten episodes of a kept policy for each of SHARES, into the folder `out`. own: as for `environment_of`."""
+    env_name, environment = environment_of(policy, own)
     env, agent = environment.make(), load_agent(policy, environment)
     for share in SHARES:
         rng = np.random.default_rng(0)
         episodes = [play(env, partial(act, agent, share, rng), seed) for seed in range(10)]
         header = {"env": env_name, "model": f"{policy.stem}, {share:.0%} at random"}
-        write_rollouts(TEACHERS / f"random-{share:g}" / f"{env_name}.jsonl", header, episodes)
+        write_rollouts(out / f"random-{share:g}" / file_name(f"{env_name}.jsonl"), header, episodes)
 
 
 def ratio(its, theirs):
@@ -72,8 +71,11 @@ def compare(rows):
 def main():
     parser = terminal.Parser(description="Records ten episodes of kept policies, a share of their actions at random.")
     parser.add_argument("policies", nargs="+", type=Path, help="results/ENV/METHOD-SEED.npz")
-    for policy in parser.parse_args().policies:
-        record(policy)
+    parser.add_argument("--env", metavar="MODULE:NAME", help="the environment, if it is one of your own")
+    parser.add_argument("--out", type=Path, default=TEACHERS, help="folder of the recordings (%(default)s)")
+    options = parser.parse_args()
+    for policy in options.policies:
+        record(policy, options.out, options.env)
 
 
 if __name__ == "__main__":

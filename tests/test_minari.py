@@ -9,6 +9,8 @@ from episodes import read_rollouts, write_rollouts
 minari = pytest.importorskip("minari", reason="without Minari: pip install 'minari[hdf5]'")
 pytest.importorskip("h5py", reason="without h5py: pip install 'minari[hdf5]'")
 
+from minari.data_collector import EpisodeBuffer  # noqa: E402
+
 from benchmarks.minari_files import from_minari, to_minari  # noqa: E402
 from files import UserError  # noqa: E402
 
@@ -55,6 +57,16 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
     to_minari(folder / "odd.jsonl", "odd-v0")
     from_minari("odd-v0", folder / "back.jsonl", "CliffWalking-v1")
     same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
+
+
+def test_an_episode_that_a_foreign_dataset_cuts_off_without_a_word_is_truncated(folder):
+    space = environment("CartPole-v1").make()
+    buffer = EpisodeBuffer(None, 0, None, [np.zeros(4, np.float32)] * 3, [0, 1], [1.0, 1.0], [False] * 2, [False] * 2)
+    spaces = {"action_space": space.action_space, "observation_space": space.observation_space}
+    minari.create_dataset_from_buffers("foreign-v0", [buffer], **spaces, data_format="hdf5")
+    from_minari("foreign-v0", folder / "back.jsonl", "CartPole-v1")
+    _, (episode,) = read_rollouts(folder / "back.jsonl", "CartPole-v1", space)
+    assert (episode.terminated, episode.truncated, len(episode.actions)) == (False, True, 2)
 
 
 @pytest.mark.parametrize("name", ["kept/claude-v0", "a b-v0", "a.b-v0", "../up-v0", "lake"])

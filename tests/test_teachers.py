@@ -32,6 +32,18 @@ def test_a_policy_plays_ten_episodes_for_each_share_of_random_actions(recorded):
     assert len(set(lengths[1.0])) == 4 and lengths[0.0].tolist() != lengths[1.0].tolist()
 
 
+def test_a_policy_of_an_environment_of_ones_own_teaches_where_it_is_to(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = "benchmarks.untuned:FrozenLake8x8-v1"
+    command("--env", env, *QUICK[2:], "--method", "online")
+    (policy,) = (tmp_path / "results").glob("*/online-0.npz")
+    with pytest.raises(UserError, match=f"give --env {env}, if its module may be imported"):
+        command(policy, program=teachers)
+    command(policy, "--env", env, "--out", "mine", program=teachers)
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/random-*/*")}
+    assert names == {f"mine/random-{share:g}/benchmarks.untuned-FrozenLake8x8-v1.jsonl" for share in teachers.SHARES}
+
+
 def test_a_pupil_is_told_by_what_it_loses_over_what_online_does(recorded, command):
     taught = [*QUICK, "--rollouts", f"study/teachers/random-1/{LAKE}.jsonl", "--out", "study/random-1"]
     command(*taught, "--method", "loro", "loro-plus", "--seeds", 2)
