@@ -76,13 +76,12 @@ def check_writable(path):
         pass
 
 
-def parse_json(text, finite=True):
-    """The JSON object in `text` (bytes in UTF-8), if `finite` without nan and infinity. UserError if it is none."""
+def parse_json(text):
+    """The JSON object in `text`, bytes in UTF-8. UserError if it is none."""
     try:
         found = json.loads(text.decode("utf-8-sig"))
-        json.dumps(found, allow_nan=not finite)
     except (ValueError, RecursionError):
-        raise UserError("not JSON in UTF-8, of finite numbers") from None
+        raise UserError("not JSON in UTF-8") from None
     need(isinstance(found, dict), "not a JSON object")
     return found
 

@@ -183,7 +183,7 @@ class ChatClient:
         """The text of a chat completion. Raises UnusableAnswer if it holds none, UserError after a refusal."""
         try:
             text = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
-            found = parse_json(text, finite=False)
+            found = parse_json(text)
         except ValueError:
             web_page = response.status_code == 200 and data.lstrip().startswith(b"<")
             need(self.usable or not web_page, f"{self.base_url} answers with a web page{self.doubt}")

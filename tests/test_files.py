@@ -182,10 +182,7 @@ def test_an_object_is_read():
         (b'{"a": ' * 100_000, "not JSON"),
         (b"[1]", "not a JSON object"),
         (b"null", "not a JSON object"),
-        (b'{"a": NaN}', "finite"),
-        (b'{"a": -Infinity}', "finite"),
-        (b'{"a": 1e999}', "finite"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "finite"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )
 def test_anything_else_is_refused_in_a_line(text, problem):
