@@ -14,7 +14,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, UserError, are_numbers, need
+from files import LARGEST, UserError, need
 
 RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
@@ -61,17 +61,13 @@ def check(environment):
         valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None
     else:
         valid = len(space.shape or ()) == 1 and np.issubdtype(space.dtype, np.number)
-        wanted = f"one of each for each number, the low below the high in float32, and none beyond {LARGEST:g}"
-        fit = valid and np.shape(low) == np.shape(high) == space.shape and (np.abs([low, high]) <= LARGEST).all()
-        fit = fit and np.less(*np.float32([low, high])).all()
+        wanted = "one of each for each number, the low below the high in float32"
+        fit = valid and np.shape(low) == np.shape(high) == space.shape and np.less(*np.float32([low, high])).all()
     readable = "Discrete from 0 on, at most ten million, or a row of numbers; a wrapper can make them so"
     need(valid, f"its observations are {space}, not {readable}")
     need(fit, f"its low {low} and high {high} do not suit its observations, {space}; give {wanted}")
     limit = env.spec and env.spec.max_episode_steps
     need(limit, "no step limit; give it to gym.make, or to gym.register for a class of your own, as max_episode_steps")
-    known = () if environment.best_return is None else ("best_return",)
-    numbers = {field: getattr(environment, field) for field in ("random_return", "random_std", "reward_scale", *known)}
-    need(are_numbers([*numbers.values()], len(numbers)), f"not all of these are numbers up to {LARGEST:g}: {numbers}")
     need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(isinstance(rules, str) and rules.strip(), "it has no rules; give its Environment `rules`")
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
@@ -246,11 +242,14 @@ def find_environment(name, reasoning=False):
     environment = known[own](own) if callable(known[own]) else None
     need(isinstance(environment, Environment), f"{name}: its value is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
+    unknown = [field for field in ("low", "high", "best_return") if given[field] is None]
     try:
-        numbers = {field: np.array(x, float).tolist() for field, x in given.items() if x is not None}
+        numbers = {field: np.array(x, float) for field, x in given.items() if field not in unknown}
+        fine = all((abs(x) <= LARGEST).all() for x in numbers.values())
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{name}: not all of these are numbers: {given}") from None
-    environment = environment._replace(**numbers)
+        fine = False
+    need(fine, f"{name}: not all of these are numbers up to {LARGEST:g}: {given}")
+    environment = environment._replace(**{field: x.tolist() for field, x in numbers.items()})
     if environment.rules is None and (path := RULES / f"{own}.txt").is_file():
         environment = environment._replace(rules=path.read_text(encoding="utf-8").strip())
     try:
