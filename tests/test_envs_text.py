@@ -270,7 +270,6 @@ def described(monkeypatch, like, **changes):
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, (4,), bool))}, "or a row of numbers"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, ())), "low": None, "high": None}, "or a row of numbers"),
         (CART, {"make": partial(lambda env: env, CART.make())}, "its make returns one and the same env each time"),
-        (LAKE, {"describe": lambda s: None}, "it describes an observation as None, not in words"),
         (LAKE, {"rules": ""}, "it has no rules; give its Environment `rules`"),
         (LAKE, {"rules": None}, "it has no rules"),
         (LAKE, {"rules": " "}, "it has no rules"),
