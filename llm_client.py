@@ -115,8 +115,7 @@ class ChatClient:
                 time.sleep(pause)
 
     def models(self):
-        """The names of the models that the server offers, as far as it says, those most like the one that is asked for
-        first. Raises UserError if it cannot be asked."""
+        """The names of the models that the server offers, as far as it says. Raises UserError if it cannot be asked."""
         try:
             response, data = self._send("GET", "/models")
             if response.status_code // 100 in (3, 5) or response.status_code in (401, 403, 429):
@@ -126,9 +125,7 @@ class ChatClient:
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             found = json.loads(data)
             models = found["data"] if isinstance(found, dict) else found  # Together's is a mere list
-            names = [self._shown(model["id"]) for model in models]
-            wanted = self.asking.model or ""
-            return sorted(names, key=lambda name: -difflib.SequenceMatcher(None, name, wanted).ratio())
+            return [self._shown(model["id"]) for model in models]
         return []
 
     @property
@@ -239,7 +236,8 @@ class ChatClient:
             with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()
             if self.asking.model not in models:
-                names = ", ".join([*models[:10], "..."] if models[10:] else models)
+                likely = difflib.get_close_matches(str(self.asking.model), models, n=10, cutoff=0)
+                names = ", ".join([*likely, "..."] if models[10:] else likely)
                 advice = f"; give --model one of: {names}" if models else self.doubt
         return UserError(f"{self.base_url} {problem}{advice}")
 
