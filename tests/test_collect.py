@@ -619,22 +619,6 @@ def test_what_is_sent_from_now_on_does_not_change_what_is_being_written(tmp_path
     assert header["request"]["max_tokens"] and kept(tmp_path)[0]["request"] == header["request"]
 
 
-def test_a_file_without_seeds_cannot_be_gone_on_with(tmp_path):
-    with ChatServer(path_along_the_cliff) as server:
-        header, episodes = collected(player(server), tmp_path, 2)
-        write_rollouts(tmp_path / "kept.jsonl", header, [episode._replace(seed=None) for episode in episodes])
-        with pytest.raises(UserError, match="without seeds"):
-            collected(player(server), tmp_path, 3)
-
-
-def test_a_file_with_two_episodes_of_one_seed_cannot_be_gone_on_with(tmp_path):
-    with ChatServer(path_along_the_cliff) as server:
-        header, episodes = collected(player(server), tmp_path, 2)
-        write_rollouts(tmp_path / "kept.jsonl", header, [*episodes, episodes[0]])
-        with pytest.raises(UserError, match="two episodes of one seed"):
-            collected(player(server), tmp_path, 4)
-
-
 # The command line
 
 ONE = ["--env", "CliffWalking-v1", "--method", "llm", "--out", "out"]
