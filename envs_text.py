@@ -44,10 +44,9 @@ class Environment(NamedTuple):
 
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
-    make, describe, actions = environment.make, environment.describe, environment.actions
-    low, high, rules, budget = environment.low, environment.high, environment.rules, environment.evaluations
-    need(callable(make) and callable(describe), "its make and its describe are not both functions")
-    env, other = make(), make()
+    actions, rules, budget = environment.actions, environment.rules, environment.evaluations
+    low, high = environment.low, environment.high
+    env, other = environment.make(), environment.make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
     need(env is not other, "its make returns one and the same env each time; make a new one")
     need(isinstance(actions, tuple | list), f"its actions are {actions!r}, not a tuple of texts; is a comma missing?")

@@ -246,8 +246,6 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"make": transformed(LAKE, gym.spaces.Discrete(10**9))}, "not Discrete from 0 on, at most ten million"),
         (CART, {"make": UNLIMITED}, "no step limit; give it to gym.make"),
         (CART, {"make": unregistered}, "no step limit; .* gym.register for a class of your own, as max_episode_steps"),
-        (CART, {"make": CART.make()}, "its make and its describe are not both functions"),
-        (CART, {"describe": "You are here."}, "its make and its describe are not both functions"),
         (CART, {"make": lambda: None}, "its make returns None, no gymnasium.Env"),
         (CART, {"actions": "lr"}, "its actions are 'lr', not a tuple of texts; is a comma missing"),
         (CART, {"actions": None}, "its actions are None, not a tuple of texts"),
