@@ -10,7 +10,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from files import LARGEST, UserError, are_numbers, checksum, need, parse_json, write_whole
+from files import LARGEST, UserError, are_numbers, checksum, json_object, need, write_whole
 
 FORMAT = "loro-rollouts-1"
 
@@ -116,7 +116,7 @@ def recorded_environment(path):
     """The name of the environment of the rollout file at the Path `path`. Raises UserError if it names none,
     OSError if it cannot be read."""
     try:
-        return str(parse_json(path.read_bytes().partition(b"\n")[0])["env"])
+        return str(json_object(path.read_bytes().partition(b"\n")[0])["env"])
     except (ValueError, KeyError):
         raise UserError(f"{path} line 1: names no environment; it is no rollout file") from None
 
@@ -129,7 +129,7 @@ def read_rollouts(path, env_name, env):
     number, header, episodes = 0, {}, []
     try:
         for number, line in enumerate(lines, 1):
-            record = parse_json(line)
+            record = json_object(line)
             if has_checksums:
                 need(record.pop("crc32", None) == checksum(record), "damaged: its fields do not agree with its crc32")
             if number == 1:

@@ -69,10 +69,10 @@ def check_writable(path):
         pass
 
 
-def parse_json(text):
-    """The JSON object in `text`, bytes in UTF-8. UserError if it is none."""
+def json_object(text):
+    """The JSON object in `text`, a str or bytes. (As the type of an option argparse names it where there is none.)"""
     try:
-        found = json.loads(text.decode("utf-8-sig"))
+        found = json.loads(text)
     except (ValueError, RecursionError):
         raise UserError("not JSON in UTF-8") from None
     need(isinstance(found, dict), "not a JSON object")
@@ -173,7 +173,7 @@ def read_policy(path):
     UserError if the file is none or is damaged, OSError if it cannot be opened."""
     with path.open("rb") as file, suppress(Exception):  # of a dozen kinds, by what of the archive is damaged
         kept = np.load(file, allow_pickle=False)
-        result, learnt = parse_json(kept["about"].item().encode()), kept["learnt"]
+        result, learnt = json_object(kept["about"].item()), kept["learnt"]
         if learnt.dtype.kind == "f" and np.isfinite(learnt).all() and type(result["config"]) is dict:
             return result, learnt
     raise UserError(f"{path} is not a whole policy; run that seed again")
@@ -182,7 +182,7 @@ def read_policy(path):
 def read_result(text, where):
     """The result, a dict, in `text`, JSON by `write_result`. Raises UserError, naming `where`, if it is none."""
     try:
-        found = parse_json(text)
+        found = json_object(text)
         wrong = [name for name, kinds in FIELDS.items() if type(found.get(name, ...)) not in kinds]
         need(not wrong, f"missing or wrong: {', '.join(wrong)}")
         best_return = found["best_return"]

@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from files import UserError, need, parse_json
+from files import UserError, json_object, need
 
 PAUSES = (0, 0.5, 1, 2, 4, 8, 16, 20)  # seconds before each further try, and up to half as long again
 LONGEST_PAUSE = 60  # seconds, that a server may ask for
@@ -180,7 +180,7 @@ class ChatClient:
         """The text of a chat completion. Raises UnusableAnswer if it holds none, UserError after a refusal."""
         try:
             text = re.sub(rb"^\s*\[(.*)\]\s*$", rb"\1", data, flags=re.S)  # Gemini's errors are in a list
-            found = parse_json(text)
+            found = json_object(text)
         except ValueError:
             web_page = response.status_code == 200 and data.lstrip().startswith(b"<")
             need(self.usable or not web_page, f"{self.base_url} answers with a web page{self.doubt}")
@@ -218,7 +218,7 @@ class ChatClient:
         problem = f"answers {status}: {said}"
         if status // 100 == 2 and isinstance(error, dict) and error.get("code") in range(400, 600):
             status = error["code"]  # OpenRouter's, of the provider behind it
-        adapted = status in (400, 422) and self._adapt(parse_json(response.request.body), str(error).lower())
+        adapted = status in (400, 422) and self._adapt(json_object(response.request.body), str(error).lower())
         limited = status == 429 and (self.usable or "insufficient_quota" not in str(error))  # OpenAI's: no credit
         may_pass = limited or status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
         if adapted or may_pass:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import UserError, check_writable, parse_json
+from files import UserError, check_writable, json_object
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -95,11 +95,6 @@ def writable(*suffixes):
         return Path(text)
 
     return convert
-
-
-def json_object(text):
-    """The type of an option that takes a JSON object; argparse tells of a ValueError by this function's name."""
-    return parse_json(text.encode())
 
 
 def some_text(text):

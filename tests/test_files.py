@@ -145,7 +145,7 @@ def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
 
 
 def test_an_object_is_read():
-    assert files.parse_json('{"a": [1, 2.5, null, true, "ü"]}'.encode()) == {"a": [1, 2.5, None, True, "ü"]}
+    assert files.json_object('{"a": [1, 2.5, null, true, "ü"]}'.encode()) == {"a": [1, 2.5, None, True, "ü"]}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,6 @@ def test_an_object_is_read():
         (b"{", "not JSON"),
         (b'{"a": 1} x', "not JSON"),
         (b'{"a": "\xff"}', "not JSON in UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "not JSON in UTF-8"),
         (b"[" * 100_000, "not JSON"),
         (b'{"a": ' * 100_000, "not JSON"),
         (b"[1]", "not a JSON object"),
@@ -165,7 +164,7 @@ def test_an_object_is_read():
 )
 def test_anything_else_is_refused_in_a_line(text, problem):
     with pytest.raises(UserError, match=problem) as refused:
-        files.parse_json(text)
+        files.json_object(text)
     assert "\n" not in str(refused.value)
 
 

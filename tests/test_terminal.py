@@ -413,7 +413,7 @@ def guarded(code, **options):
 
 
 @pytest.mark.parametrize(("problem", "code", "said"), [
-    ("terminal.parse_json(b'no')", 2, "x.py: not JSON in UTF-8\n"),
+    ("terminal.json_object(b'no')", 2, "x.py: not JSON in UTF-8\n"),
     ("1 / 0", 1, "ZeroDivisionError: division by zero\n\n"),
 ])  # fmt: skip
 def test_threads_that_wait_do_not_keep_a_command_that_failed(problem, code, said):
