@@ -186,10 +186,10 @@ class ChatClient:
             need(self.usable or not web_page, f"{self.base_url} answers with a web page{self.doubt}")
             said = data.decode(errors="replace") or "nothing"
             found = {"error": {"message": f"no JSON: {said}", "code": 502}}  # as of a bad gateway
-        error = found.get("error")
-        if error or response.status_code // 100 != 2:
-            error = error or found
-            if isinstance(error, dict) and error.get("code") == "content_filter":
+        if found.get("error") or response.status_code // 100 != 2:
+            error = found.get("error") or found
+            error = error if isinstance(error, dict) else {"message": error}
+            if error.get("code") == "content_filter":
                 return FILTERED
             raise self._refusal(response, error)
         try:
@@ -210,13 +210,12 @@ class ChatClient:
         return f"{answer} {CUT_OFF}" if finish in ("length", "max_tokens", "model_length") else answer
 
     def _refusal(self, response, error):
-        """The exception for an answer that reports an error: UnusableAnswer where asking again may help."""
+        """The exception for an answer that reports an error, a dict: UnusableAnswer where asking again may help."""
         status, advice = response.status_code, ""
-        details = [error.get("message"), error.get("metadata")] if isinstance(error, dict) else []
-        said = " ".join(str(each) for each in details if each) or error
+        said = " ".join(str(error[name]) for name in ("message", "metadata") if error.get(name)) or error
         said = self._shown(response.headers.get("Location", said))  # of a redirection, where to
         problem = f"answers {status}: {said}"
-        if status // 100 == 2 and isinstance(error, dict) and error.get("code") in range(400, 600):
+        if status // 100 == 2 and error.get("code") in range(400, 600):
             status = error["code"]  # OpenRouter's, of the provider behind it
         adapted = status in (400, 422) and self._adapt(json_object(response.request.body), str(error).lower())
         limited = status == 429 and (self.usable or "insufficient_quota" not in str(error))  # OpenAI's: no credit
