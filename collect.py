@@ -79,8 +79,8 @@ class Player:
 def collect(player, env_name, path, n, progress=lambda text, log: None):
     """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
 
-    Each is written as it ends: whatever stops the work, the file is whole, and a new Player goes on from it. Returns
-    the file's (header, episodes). Raises UserError if the server fails, or if the file was made otherwise."""
+    Each is written as it ends: whatever stops the work, the file is whole. Returns its (header, episodes). Raises
+    UserError if the server fails, or if the file was made otherwise."""
     client, logged = player.client, {""}  # logged: problems
 
     def spent():  # its seconds count from anywhere: only a difference is a cost

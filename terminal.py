@@ -81,8 +81,7 @@ def number(kind, least, most=1_000_000):
 
 
 def writable(*suffixes):
-    """The type of an option that takes the path of a file to write, with one of those suffixes; for FIGURES there has
-    to be matplotlib."""
+    """The type of an option that takes a file to write, with one of those suffixes; FIGURES need matplotlib."""
 
     def convert(text):
         if Path(text).suffix not in suffixes:
@@ -131,8 +130,8 @@ def comments(fields):
 
 
 def parse(methods, settings, asking, arguments=None):
-    """What the command line says: options, a Namespace, and of the NamedTuples `settings` and `asking` the fields that
-    are given, two dicts. Raises UserError for what makes no sense."""
+    """The command line: all options, a Namespace; as dicts, which fields of `settings` and of `asking` are given.
+    Raises UserError for what makes no sense."""
     helps = comments(settings)  # and of `methods`, a table in the same module
     parser = Parser(
         description="LORO: an LLM plays a few episodes, a learner goes on from them.",
@@ -210,8 +209,8 @@ def arrows(environment, agent):
 
 
 def show(environment, results, folder):
-    """Prints what `results`, (result, agent) of each run, method by method, tell: the table of methods, how far they
-    trusted, for a grid world side by side what the first agent of each does in each cell; and the `folder` of all."""
+    """Prints what `results`, (result, agent) of each run, tell: the table of methods, how far each trusted its clone,
+    in a grid world what each one's first agent does in each cell; and the `folder` of all."""
     status()
     columns, returns, trusts, maps = shutil.get_terminal_size().columns, {}, {}, []
     for name, runs in groupby(results, lambda run: run[0]["method"]):
