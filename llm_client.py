@@ -221,10 +221,9 @@ class ChatClient:
         limited = status == 429 and (self.usable or "insufficient_quota" not in str(error))  # OpenAI's: no credit
         may_pass = limited or status // 100 == 5 or status == 408 or (status // 100 == 2 and self.usable)
         if adapted or may_pass:
-            in_words = re.search(r"try (?:again )?in ([\d.]+)s", str(error), re.I)  # Gemini's, Groq's
-            retry_after = response.headers.get("Retry-After") or (in_words[1] if in_words else "")
-            is_number = re.fullmatch(r"\d+(\.\d*)?", retry_after)
-            wanted = min(float(retry_after), LONGEST_PAUSE) if is_number else 0
+            asked_for = f"Try again in {response.headers.get('Retry-After')}s. {error}"  # or in words: Gemini's, Groq's
+            seconds = re.search(r"try (?:again )?in (\d+(?:\.\d*)?)s", asked_for, re.I)
+            wanted = min(float(seconds[1]), LONGEST_PAUSE) if seconds else 0
             return UnusableAnswer(problem, limited or wanted > 0, wanted)
         if status in (401, 403):
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
