@@ -83,7 +83,7 @@ def collect(player, env_name, path, n, progress=lambda text, log: None):
     UserError if the server fails, or if the file was made otherwise."""
     client, logged = player.client, {""}  # logged: problems
 
-    def spent():  # its seconds count from anywhere: only a difference is a cost
+    def spent():  # in all; its seconds count from anywhere, so only differences are costs
         return {**client.costs, "invalid_replies": len(player.invalid), "seconds": time.perf_counter()}
 
     header, kept = read_kept(player, env_name, path)

@@ -101,7 +101,7 @@ PLAYING = Episode, play, act, evaluate, transitions  # what a learner's results 
 
 def record_of(episode):
     """The Episode as a JSON object, without what is unknown."""
-    fields = {name: x.tolist() if isinstance(x, np.ndarray) else x for name, x in episode._asdict().items()}
+    fields = {name: x.tolist() if hasattr(x, "tolist") else x for name, x in episode._asdict().items()}
     return {name: x for name, x in fields.items() if x is not None}
 
 
@@ -152,11 +152,11 @@ def episode_of(record, env):
     seed, observations, actions, rewards, terminated, truncated, replies = map(record.get, Episode._fields)
     space, n_actions, limit = env.observation_space, env.action_space.n, env.spec.max_episode_steps
     T = len(actions) if isinstance(actions, list) else 0
-    need(T and are_numbers(actions, T, (int,), 0, n_actions - 1), f"actions: not numbers from 0..{n_actions - 1}")
+    need(T and are_numbers(actions, T, (int,), 0, n_actions - 1), f"actions: not whole numbers from 0..{n_actions - 1}")
     need(are_numbers(rewards, T), f"rewards: not {T} finite numbers")
     wrong = f"observations: not {T + 1}"
     if isinstance(space, gym.spaces.Discrete):
-        need(are_numbers(observations, T + 1, (int,), 0, space.n - 1), f"{wrong} numbers from 0..{space.n - 1}")
+        need(are_numbers(observations, T + 1, (int,), 0, space.n - 1), f"{wrong} whole numbers from 0..{space.n - 1}")
     else:
         n, whole = space.shape[0], np.issubdtype(space.dtype, np.integer)
         limits = ((int,), np.iinfo(space.dtype).min, np.iinfo(space.dtype).max) if whole else ()

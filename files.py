@@ -118,7 +118,7 @@ def result_path(folder, run):
 
 
 def kept_result(folder, known, resume):
-    """The result that is in `folder` if one is to `resume`; or None, when it can be made and kept there. known: as for
+    """The result that is in `folder`, if `resume`; else None, once it is sure that one can be kept there. known: as for
     `kept_or_made`. Raises UserError if what is there was made otherwise, OSError if a new one could not be written."""
     path = result_path(folder, known)
     if not (resume and path.exists()):
@@ -160,7 +160,7 @@ def write_result(path, result, agent):
     text, policy = json.dumps(result), path.with_suffix(".npz")
     np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
     with drafted(path, f"{text}\n".encode()) as put_result, drafted(policy, npz.getvalue()) as put_policy:
-        # Now it is certain that the disk holds both, and no crash is to leave one beside an earlier run's other.
+        # The disk holds both. An earlier run's go first: no crash is to leave one of them beside one of these.
         for earlier in path, policy:
             Path(os.path.realpath(earlier)).unlink(missing_ok=True)
         if agent.updates:

@@ -169,7 +169,7 @@ class ChatClient:
             by = " through the proxy of your environment" if isinstance(error, requests.exceptions.ProxyError) else ""
             while error.__context__:  # to the innermost: the others wrap it
                 error = error.__context__
-            cure = "check that it runs, and by http or https as its URL says"
+            cure = "check that it runs, and whether its URL begins with http or https"
             raise UnusableAnswer(f"cannot be reached{by}, or breaks off: {self._shown(error)}; {cure}") from None
         with self.lock:
             self.costs["requests"] += 1

@@ -37,7 +37,7 @@ UNDECIDED = "alternative|other|previous|last(?! line)|backup|first thought|secon
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
 # An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
-LIKE = rf"(?=\w*[NWL]\1(?!\d)){SYMBOL}\b"  # a symbol of the same action
+LIKE = rf"(?=\w*[NWL]\1(?!\d)){SYMBOL}\b"  # a symbol of the same action: \1 is NAMED's
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}{LIKE})*"
 FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list of them
 ENDING = r"(?=[\s\S]{0,500}\Z)"  # so far from the end a last line may begin; without a bound a loop takes time squared
@@ -47,7 +47,7 @@ END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
 # What leaves it open: another action, but not as in "left is a hole"; or a second thought.
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
-UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action
+UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action than NAMED's
 URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"  # 1. Go right; 1 (right to it)
 NO_OTHER = rf"(?!(?:\([^)\n]{{0,200}}\))?\W*(?:or\b|{URGED}|{FILLERS}(?:{IN_A_ROW})))"
 WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch that"

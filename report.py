@@ -11,7 +11,8 @@ import files
 import terminal
 from files import UserError, need
 
-ABOUT = """A table and a figure of what loro.py has found. regret: evaluations x the best attainable return, less the
+ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its folder unless that is
+the first `online`'s. 95% interval: from five seeds on. regret: evaluations x the best attainable return, less the
 cumulative reward. online's / its: regret of `online` over that of the row. own steps: the same without the LLM's
 episodes, over as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | own steps | last 30"

@@ -422,6 +422,14 @@ def test_an_episode_that_ends_at_the_step_limit_is_left_as_it_is(tmp_path):
     assert (len(episode.actions), episode.terminated, episode.truncated) == (200, True, False)
 
 
+def test_numpys_numbers_in_an_episode_are_written_as_pythons(tmp_path):
+    episode = play(Doubling(4), lambda observation: 0, 7)
+    numpys = episode._replace(seed=np.int64(7), terminated=np.True_, truncated=np.False_)
+    write_rollouts(tmp_path / "a", {"env": "Doubling"}, [episode])
+    write_rollouts(tmp_path / "b", {"env": "Doubling"}, [numpys])
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_the_record_of_an_episode_leaves_out_what_is_unknown():
     assert set(episodes.record_of(play(Doubling(1), lambda observation: 0, None))) == set(EPISODE) - {"seed"}
 

@@ -215,10 +215,10 @@ def test_each_fault_is_survived(fault):
 def test_a_server_that_never_ends_is_left_after_the_time_limit(fault):
     before = set(threading.enumerate())
     with ChatServer(fault=first(fault)) as server:
-        one = client(server, timeout=0.5)
+        one = client(server, timeout=2)
         assert one.ask(HELLO) == "0" and len(server.asked) == 2
         assert all(each.daemon for each in set(threading.enumerate()) - before)  # none keeps Python from ending
-        server.fault = always(fault)
+        one.timeout, server.fault = 0.5, always(fault)
         with pytest.raises(UserError, match=r"takes more than 0\.5 seconds|no JSON"):
             one.ask(HELLO)
         assert len(server.asked) <= 2 + 9
@@ -399,7 +399,7 @@ def test_a_server_that_fails_for_good_is_given_up(fault):
 def test_a_server_that_speaks_no_https_is_told_of():
     with ChatServer() as server:
         asked = ChatClient(Asking(server.url.replace("http:", "https:"), "small"), pauses=())
-        with pytest.raises(UserError, match=r"cannot be reached, .*: \[SSL.*; check that it runs, and by http"):
+        with pytest.raises(UserError, match=r"cannot be reached, .*: \[SSL.*; check that it runs, and whether its URL begins with http"):
             asked.ask([{"role": "user", "content": "Hi"}])
 
 

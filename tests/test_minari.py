@@ -59,6 +59,7 @@ def test_what_an_episode_lacks_or_has_more_is_kept_too(folder, change):
     same(odd, read_rollouts(folder / "back.jsonl", "CliffWalking-v1", environment("CliffWalking-v1").make())[1])
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")
 def test_an_episode_that_a_foreign_dataset_cuts_off_without_a_word_is_truncated(folder):
     space = environment("CartPole-v1").make()
     buffer = EpisodeBuffer(None, 0, None, [np.zeros(4, np.float32)] * 3, [0, 1], [1.0, 1.0], [False] * 2, [False] * 2)
