@@ -78,6 +78,17 @@ def test_what_a_block_of_code_prints_stands_below_it(code, output, capsys):
     assert capsys.readouterr().out == output
 
 
+@pytest.mark.parametrize("study", ["main", "untuned"])
+def test_the_environments_numbers_are_those_that_the_study_was_made_with(study):
+    runs = read_once(f"study/{study}.jsonl.gz")
+    made_with = {run["env"]: run["config"] | {"best_return": run["best_return"]} for run in runs}
+    for name, config in made_with.items():
+        environment = find_environment(name)
+        now = environment.numbers() | {"best_return": environment.best_return}
+        assert now == {field: config[field] for field in now}
+    assert len(made_with) >= 2
+
+
 published = ROOT.parent / "shared" / "published" / "curves.json"
 
 

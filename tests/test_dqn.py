@@ -113,7 +113,7 @@ def test_an_update_stays_in_float32(imitate):
     agent.update(off_centre_batch(), imitate)
     assert agent.scaled(off_centre_batch().observations).dtype == np.float32
     assert all(net.parameters.dtype == np.float32 for net in (agent.online, agent.target, agent.acting))
-    assert agent.adam.m.dtype == np.float32
+    assert agent.adam.m.dtype == np.float32 and agent.values(off_centre_batch().observations).dtype == np.float32
 
 
 def test_the_network_learns_a_small_process_to_its_exact_values():

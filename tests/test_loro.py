@@ -20,6 +20,7 @@ import episodes
 import files
 import llm_client
 import loro
+import report
 import terminal
 from agents.dqn import DQN
 from agents.tabular import QTable
@@ -890,6 +891,14 @@ def test_a_run_can_be_drawn(tmp_path, command):
     lake = ["--env", "FrozenLake-v1", "--method", "llm", "random", "--out", tmp_path / "out", "--seeds", 2]
     command(*lake, "--figure", tmp_path / "new/figure.png")
     assert (tmp_path / "new/figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_has_the_methods_in_the_order_that_was_typed(tmp_path, command, calls):
+    pytest.importorskip("matplotlib")
+    saved, lake = calls(report, "save"), ["--env", "FrozenLake-v1", "--out", tmp_path / "out"]
+    for methods in ["random", "llm"], ["llm", "random"]:
+        command(*lake, "--method", *methods, "--figure", tmp_path / "figure.png")
+        assert [method for _, method in saved[-1][0]] == methods
 
 
 def test_a_figure_is_refused_before_the_runs_where_nothing_can_draw_it(tmp_path, command, monkeypatch):

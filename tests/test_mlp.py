@@ -26,6 +26,16 @@ def assert_derivative(analytic, outputs, x, upstream):
     np.testing.assert_allclose(analytic, numeric, rtol=1e-4, atol=1e-6)
 
 
+@with_or_without_norm
+def test_all_that_is_made_of_float32_is_float32(norm):
+    rng = np.random.default_rng(0)
+    net = MLP((4, 5, 6, 2), first_parameters((4, 5, 6, 2), rng), norm)
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    outputs, cache = net.forward(x)
+    arrays = [outputs, net.backward(outputs, cache), *(each for row in cache for each in row if each is not None)]
+    assert {each.dtype for each in arrays} == {np.dtype(np.float32)}
+
+
 @given(seeds, few, few, few)
 def test_the_derivative_of_linear(seed, B, n, m):
     rng = np.random.default_rng(seed)

@@ -433,6 +433,8 @@ def test_a_bad_start_does_not_flatten_the_rest_and_nothing_else_is_cut_off(tmp_p
         keep(tmp_path, "online", seed, [-20_000.0] * 5 + [0.0] * 20 + [9.0 + seed] * 175)
     shown = drawn(tmp_path).axes[0].get_ylim()
     np.testing.assert_allclose(shown, [-0.61, 12.81])  # from 0 to where the interval ends, and a twentieth more
+    keep(tmp_path / "peak", "online", 0, [0.0] * 99 + [100.0] + [0.0] * 100, best=None)
+    assert drawn(tmp_path / "peak").axes[0].get_ylim()[1] > 14  # a seventh of 100, the mean of its point
     keep(tmp_path / "still", "online", 0, [10.0] * 20)
     assert drawn(tmp_path / "still").axes[0].get_ylim() == (9.0, 11.0)
 

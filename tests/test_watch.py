@@ -18,7 +18,7 @@ import files
 import loro
 import watch
 from envs_text import find_environment
-from episodes import read_rollouts, record_of
+from episodes import play, read_rollouts, record_of
 from files import UserError
 
 LAKE = environment("FrozenLake-v1")
@@ -568,6 +568,9 @@ def test_a_random_policy_gives_what_a_description_needs():
     assert found["random_return"] == pytest.approx(22.4, abs=4) and found["reward_scale"] == 0.2
     assert found["random_std"] == pytest.approx(11.8, abs=4)
     assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
+    env, rng = environment("CartPole-v1").make(), np.random.default_rng(0)
+    two = [play(env, lambda observation: rng.integers(2), seed).total for seed in range(2)]
+    assert measure(environment("CartPole-v1"), 2)["random_std"] == pytest.approx(abs(two[0] - two[1]) / 2**0.5)
     assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
     cards = environment("CartPole-v1")._replace(make=lambda: numbered(gym.spaces.MultiDiscrete([4, 4])))
     assert measure(cards, 5)["low"].tolist() == [0, 1] and measure(cards, 5)["high"].tolist() == [1, 2]
