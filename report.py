@@ -12,10 +12,12 @@ import terminal
 from files import UserError, need
 
 ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its folder unless that is
-the first `online`'s. 95% interval: from five seeds on. regret: evaluations x the best attainable return, less the
-cumulative reward. online's / its: regret of `online` over that of the row. own steps: the same without the LLM's
-episodes, over as many evaluations of `online`. last 30: the mean of the last 30 evaluations."""
-HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret | online's / its | own steps | last 30"
+the first `online`'s. regret: evaluations x the best attainable return, less the cumulative reward. online's / its:
+regret of `online` over that of the row. t: by how many standard errors its reward is above that of `online`, seed by
+seed. own steps: online's / its without the LLM's episodes, over as many evaluations of `online`. last 30: the mean of
+the last 30 evaluations. A 95% interval and t need five seeds."""
+HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret"
+HEAD += " | online's / its | t | own steps | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (6, 1, 1, 1, 1, 1))]
 OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what methods differ by their definition
@@ -72,6 +74,15 @@ def interval(samples):
     return np.quantile(drawn.mean(1), [0.025, 0.975], axis=0)
 
 
+def t_statistic(a, b, paired):
+    """By how many standard errors the mean of `a` is above that of `b`, arrays with a number a seed (Student 1908): of
+    their differences if `paired`, else of independent means. nan for fewer than five, or if nothing varies."""
+    if min(len(a), len(b)) < 5:
+        return np.nan
+    error = np.sqrt(sum(each.var(ddof=1) / len(each) for each in ([a - b] if paired else [a, b])))
+    return (a.mean() - b.mean()) / error if error > 0 else np.nan
+
+
 def low_to_high(samples):
     """Their `interval` as text, "" if it has no width."""
     low, high = interval(samples)
@@ -93,14 +104,16 @@ def markdown(cells):
 
 def table(rows):
     """The lines of a Markdown table. Regret: what the mean lacks of the best; own steps: see ABOUT."""
-    yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 7 + "|")
+    yield from (f"| {HEAD} |", "| --- | --- " + "| ---: " * 8 + "|")
     for (env, name), row in rows.items():
         returns, n_llm, best = row["returns"], row["llm_episodes"], np.array(row["best_return"], float)  # or nan
-        online = rows[env, "online"]["returns"] if (env, "online") in rows else np.full_like(returns, np.nan)
-        totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online.mean(0)
+        online = rows.get((env, "online"), row | {"returns": np.full_like(returns, np.nan)})
+        totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online["returns"].mean(0)
+        t = t_statistic(totals, online["returns"].sum(1), row["seeds"] == online["seeds"])
         after_llm = regret[n_llm:]
         cells = [env, name, len(totals), f"{totals.mean():,.1f}", low_to_high(totals)]
         cells += ["unknown" if np.isnan(best) else terminal.tenths(regret.sum()), ratio(baseline.sum(), regret.sum())]
+        cells.append("" if np.isnan(t) else terminal.tenths(t))
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
         yield markdown(cells)

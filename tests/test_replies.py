@@ -96,7 +96,7 @@ def test_every_action_round_trips_through_a_reply(name):
     ("I'll go right", 2), ("Action: 2 since left is a hole", 2), ("Best action: 2\nThe correct action is 1", 1),
     ("A hole.\n2 because " + "it is safe " * 30, 2), ("A hole.\n2 because " + "it is safe " * 60, None),
     ("Action: 1 (the way to it is blocked by the ice) or up.", None), ("Left is not safe, thus action: 2", 2),
-     ("<start>2", None), ("2<eos>1", 2),
+    ("<start>2", None), ("2<eos>1", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action

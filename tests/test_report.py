@@ -79,13 +79,14 @@ def study(tmp_path):
 def test_the_table_agrees_with_a_count_by_hand(study, show):
     done = show(study)
     assert done.code == 0 and done.err == ""
-    assert done.out.splitlines()[0].count("|") == done.out.splitlines()[1].count("|") == 10
+    assert done.out.splitlines()[0].count("|") == done.out.splitlines()[1].count("|") == 11
     # Regret of online: 20 x 10 + 20 x 4 = 280; of loro: 2 x 2 + 38 x 1/2 = 23, of which 19 after the LLM's episodes,
     # over as many evaluations as online's first 38, with 20 x 10 + 18 x 4 = 272. Five seeds that are evenly spaced:
     # among 5^5 resamples 56 have a mean of at most the least one and 3/5 of a space, 126 one of 4/5, so it is that of
-    # 4/5 that the interval, which leaves out 2.5% or 78 of them, begins at.
-    online = ["5", "120.0", "96.0 to 144.0", "280.0", "1.00", "", "4.00"]
-    loro = ["5", "377.0", "365.6 to 388.4", "23.0", "12", "14", "9.50"]
+    # 4/5 that the interval, which leaves out 2.5% or 78 of them, begins at. Seed by seed loro has 278, 267.5, ..., 236
+    # more: on average 257, with a standard deviation of 10.5 sqrt(5/2), over sqrt(5): t is 257 sqrt(2) / 10.5.
+    online = ["5", "120.0", "96.0 to 144.0", "280.0", "1.00", "", "", "4.00"]
+    loro = ["5", "377.0", "365.6 to 388.4", "23.0", "12", "34.6", "14", "9.50"]
     assert rows(done) == {("Walk-v0", "loro"): loro, ("Walk-v0", "online"): online}
 
 
@@ -97,14 +98,14 @@ def test_a_little_more_than_the_best_is_no_regret(tmp_path, show):
 def test_after_the_llm_as_many_evaluations_of_online_are_compared_from_its_first(tmp_path, show):
     keep(tmp_path, "online", 0, [0.0, 4.0, 8.0, 9.0])
     keep(tmp_path, "loro", 0, [5.0, 5.0, 8.0, 9.0])
-    assert rows(show(tmp_path))["Walk-v0", "loro"][5] == "5.33"  # (10 + 6) / (2 + 1)
+    assert rows(show(tmp_path))["Walk-v0", "loro"][6] == "5.33"  # (10 + 6) / (2 + 1)
 
 
 def test_after_episodes_that_fill_the_budget_there_is_nothing_to_compare():
-    made = [{"method": name, "returns": np.full((1, 8), 5.0), "best_return": 10, "llm_episodes": n}
+    made = [{"method": name, "seeds": [0], "returns": np.full((1, 8), 5.0), "best_return": 10, "llm_episodes": n}
             for name, n in (("online", 0), ("llm", 10))]
     *_, llm = report.table({("A-v0", row["method"]): row for row in made})
-    assert llm.endswith("| 40.0 | 1.00 |  |  |")
+    assert llm.endswith("| 40.0 | 1.00 |  |  |  |")
 
 
 def test_the_brief_table_has_a_line_an_environment(study, show):
@@ -143,9 +144,27 @@ def test_what_is_unknown_is_said_and_what_has_no_regret_left_too(tmp_path, show)
     keep(tmp_path, "loro", 0, [9, 9, 9], "C-v0")  # whole numbers, as JSON may hold them
     cells = rows(show(tmp_path))
     assert list(cells) == [(env, name) for env in ("A-v0", "B-v0") for name in ("loro", "online")] + [("C-v0", "loro")]
-    assert cells["A-v0", "loro"] == ["1", "6.0", "", "unknown", "", "", ""]
-    assert cells["B-v0", "loro"][3:6] == ["2.0", "2.97", "no regret left"]
-    assert cells["C-v0", "loro"][3:6] == ["3.0", "", ""]
+    assert cells["A-v0", "loro"] == ["1", "6.0", "", "unknown", "", "", "", ""]
+    assert cells["B-v0", "loro"][3:7] == ["2.0", "2.97", "", "no regret left"]
+    assert cells["C-v0", "loro"][3:7] == ["3.0", "", "", ""]
+
+
+def test_how_sure_a_difference_from_online_is_goes_by_its_standard_error(tmp_path, show):
+    rng = np.random.default_rng(0)
+    luck, gain, other = rng.normal(5, 3, 20), rng.normal(0.5, 0.2, 20), rng.normal(2, 1, 7)
+    for seed in range(20):
+        keep(tmp_path, "online", seed, [luck[seed], 0.0])
+        keep(tmp_path, "loro", seed, [luck[seed], gain[seed]])
+        keep(tmp_path, "mix", seed, [0.0, luck[seed]])
+    for seed, total in enumerate(other, 100):
+        keep(tmp_path, "forget", seed, [0.0, total])
+    for seed in range(4):
+        keep(tmp_path, "clone", seed, [0.0, float(seed)])
+    same_seeds = gain.mean() / (gain.std(ddof=1) / 20**0.5)
+    other_seeds = (other.mean() - luck.mean()) / (other.var(ddof=1) / 7 + luck.var(ddof=1) / 20) ** 0.5
+    expected = {"online": "", "loro": f"{same_seeds:.1f}", "mix": "", "forget": f"{other_seeds:.1f}", "clone": ""}
+    assert {name: cells[5] for (_, name), cells in rows(show(tmp_path)).items()} == expected
+    assert same_seeds > 5 and other_seeds < 0  # a gain that is small beside luck, but sure
 
 
 def test_the_last_thirty_are_the_last_thirty(tmp_path, show):
@@ -210,7 +229,7 @@ def test_every_row_is_compared_with_the_usual_online(study, tmp_path, show):
         keep(tmp_path / "free", "online", seed, [7.5] * 40)
     cells = rows(show(study, tmp_path / "free"))
     assert cells["Walk-v0", "loro, free"][4] == "1.40" and cells["Walk-v0", "online, free"][4] == "2.80"
-    assert rows(show(study, "--methods", "loro"))["Walk-v0", "loro"][4:6] == ["", ""]
+    assert rows(show(study, "--methods", "loro"))["Walk-v0", "loro"][4:7] == ["", "", ""]
 
 
 def test_a_folder_an_environment_of_it_and_a_folder_above_it_can_be_named(study, tmp_path, show, monkeypatch):
@@ -282,7 +301,7 @@ def test_a_name_from_outside_neither_steers_the_terminal_nor_breaks_the_table(st
     keep(study, "loro-plus", 0, [9.0] * 40, env="Run-v0", model="\x1b[2J a|b\n")
     done = show(study)
     assert done.out.replace("\n", "").isprintable() and done.err.replace("\n", "").isprintable()
-    assert all(line.replace("\\|", "").count("|") == 10 for line in done.out.splitlines())
+    assert all(line.replace("\\|", "").count("|") == 11 for line in done.out.splitlines())
     assert "| loro-plus,  [2J a\\|b  |" in done.out and "Run-v0 loro-plus,  [2J a|b" in done.err
 
 
