@@ -151,7 +151,7 @@ def test_what_is_unknown_is_said_and_what_has_no_regret_left_too(tmp_path, show)
 
 def test_how_sure_a_difference_from_online_is_goes_by_its_standard_error(tmp_path, show):
     rng = np.random.default_rng(0)
-    luck, gain, other = rng.normal(5, 3, 20), rng.normal(0.5, 0.2, 20), rng.normal(2, 1, 7)
+    luck, gain, other = rng.normal(5, 3, 20), rng.normal(0.5, 0.2, 20), rng.normal(2, 1, 20)
     for seed in range(20):
         keep(tmp_path, "online", seed, [luck[seed], 0.0])
         keep(tmp_path, "loro", seed, [luck[seed], gain[seed]])
@@ -161,7 +161,7 @@ def test_how_sure_a_difference_from_online_is_goes_by_its_standard_error(tmp_pat
     for seed in range(4):
         keep(tmp_path, "clone", seed, [0.0, float(seed)])
     same_seeds = gain.mean() / (gain.std(ddof=1) / 20**0.5)
-    other_seeds = (other.mean() - luck.mean()) / (other.var(ddof=1) / 7 + luck.var(ddof=1) / 20) ** 0.5
+    other_seeds = (other.mean() - luck.mean()) / ((other.var(ddof=1) + luck.var(ddof=1)) / 20) ** 0.5
     expected = {"online": "", "loro": f"{same_seeds:.1f}", "mix": "", "forget": f"{other_seeds:.1f}", "clone": ""}
     assert {name: cells[5] for (_, name), cells in rows(show(tmp_path)).items()} == expected
     assert same_seeds > 5 and other_seeds < 0  # a gain that is small beside luck, but sure
