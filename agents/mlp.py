@@ -36,8 +36,8 @@ def layer_norm_backward(dh, h, std):
 
 
 def relu(h):
-    """x = max(h, 0). A row of zeros: on some machines NumPy takes twice as long with the number 0."""
-    return np.maximum(h, np.zeros(h.shape[1], h.dtype))
+    """x = max(h, 0)."""
+    return np.maximum(h, 0)
 
 
 def relu_backward(dx, x):
