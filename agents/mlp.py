@@ -21,10 +21,9 @@ def linear_backward(dz, x, W):
 def layer_norm(z):
     """h = (z - mean(z)) / std over each row, and std = sqrt(variance + 1e-5): Ba et al. 2016, eq. 4, without their
     gain and bias."""
-    h = z - mean(z)
-    std = np.sqrt(mean(h * h) + 1e-5)
-    h /= std
-    return h, std
+    centred = z - mean(z)
+    std = np.sqrt(mean(centred * centred) + 1e-5)
+    return centred / std, std
 
 
 def layer_norm_backward(dh, h, std):
