@@ -3,7 +3,7 @@
 import numpy as np
 
 from .loss import imitation_gradient, td_gradient, td_targets
-from .mlp import MLP, Adam, first_parameters
+from .mlp import MLP, Adam, initial_parameters
 
 
 class DQN:
@@ -15,8 +15,8 @@ class DQN:
         self.low, self.half_range = np.float32(low), (np.float32(high) - np.float32(low)) / 2
         self.n_actions, self.reward_scale, self.settings, self.updates = n_actions, reward_scale, settings, 0
         sizes = len(low), *settings.hidden, n_actions
-        first = first_parameters(sizes, rng)
-        self.online, self.target, self.acting = (MLP(sizes, first.copy(), settings.layer_norm) for _ in range(3))
+        initial = initial_parameters(sizes, rng)
+        self.online, self.target, self.acting = (MLP(sizes, initial.copy(), settings.layer_norm) for _ in range(3))
         self.adam, self.learnt = Adam(self.online.parameters), self.acting.parameters
 
     def scaled(self, observations):

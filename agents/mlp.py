@@ -52,7 +52,7 @@ def mean(x):
 averaging = functools.cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
 
 
-def first_parameters(sizes, rng):
+def initial_parameters(sizes, rng):
     """Weights and biases, uniform in -1/sqrt(n)..1/sqrt(n) (Glorot & Bengio 2010, eq. 1, for the weights), float32."""
     layers = [rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in pairwise(sizes)]
     return np.concatenate(layers).astype(np.float32)

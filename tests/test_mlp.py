@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agents import mlp
-from agents.mlp import MLP, Adam, first_parameters
+from agents.mlp import MLP, Adam, initial_parameters
 
 seeds, few = st.integers(0, 2**32), st.integers(1, 5)
 with_or_without_norm = pytest.mark.parametrize("norm", [True, False])
@@ -17,7 +17,7 @@ with_or_without_norm = pytest.mark.parametrize("norm", [True, False])
 
 def network(sizes, norm, rng):
     """In float64, for finite differences."""
-    return MLP(sizes, first_parameters(sizes, rng).astype(np.float64), norm)
+    return MLP(sizes, initial_parameters(sizes, rng).astype(np.float64), norm)
 
 
 def assert_derivative(analytic, outputs, x, upstream):
@@ -134,9 +134,9 @@ def test_layers_are_views_of_the_parameters_and_hold_each_of_them_once():
     np.testing.assert_array_equal(np.concatenate(once), net.parameters)
 
 
-def test_the_first_parameters_are_uniform_within_one_over_the_root_of_a_layers_inputs():
+def test_the_initial_parameters_are_uniform_within_one_over_the_root_of_a_layers_inputs():
     sizes = 4, 100, 25, 16
-    net = MLP(sizes, first_parameters(sizes, np.random.default_rng(0)))
+    net = MLP(sizes, initial_parameters(sizes, np.random.default_rng(0)))
     assert net.parameters.dtype == np.float32
     for (W, b), n in zip(net.layers, sizes):
         both = np.sqrt(n) * np.append(W, b)
