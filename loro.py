@@ -121,18 +121,21 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     alone = method.clone and not method.fine_tune  # a clone, trusted or not
 
     # 2. Pretrain
-    for _ in range(settings.pretrain_updates if method.pretrain and not failed_alike else 0):
-        learner.update(replay.sample(settings.batch_size, batch_rng))
-    for _ in range(settings.clone_updates if judge.trust or alone else 0):
-        clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
+    if method.pretrain and not failed_alike:
+        for _ in range(settings.pretrain_updates):
+            learner.update(replay.sample(settings.batch_size, batch_rng))
+    if judge.trust or alone:
+        for _ in range(settings.clone_updates):
+            clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if failed_alike or not method.keep:
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune; the first evaluation precedes the first step
-    first, trust = len(returns), [judge.trust] * len(returns)
+    trust = [judge.trust] * len(data)
     step, episodes_begun, ended = 0, 0, True
-    for evaluation in range(first, settings.evaluations):
-        for _ in range(settings.steps_per_evaluation if method.fine_tune and evaluation > first else 0):
+    for evaluation in range(len(data), settings.evaluations):
+        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0
+        for _ in range(steps):
             if ended:
                 observation, episode_return = env.reset()[0], 0.0
                 player = clone if judge.trust and episodes_begun % settings.clone_every == 0 else learner
