@@ -118,13 +118,13 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
-    alone = method.clone and not method.fine_tune  # a clone, trusted or not
+    clone_alone = method.clone and not method.fine_tune  # it plays, trusted or not
 
     # 2. Pretrain
     if method.pretrain and not failed_alike:
         for _ in range(settings.pretrain_updates):
             learner.update(replay.sample(settings.batch_size, batch_rng))
-    if judge.trust or alone:
+    if judge.trust or clone_alone:
         for _ in range(settings.clone_updates):
             clone.update(replay.sample(settings.batch_size, clone_rng), imitate=True)
     if failed_alike or not method.keep:
@@ -152,7 +152,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1
         progress(f"evaluation {evaluation} of {settings.evaluations}")
-        trusted = clone if judge.trust or alone else learner
+        trusted = clone if judge.trust or clone_alone else learner
         trust.append(judge.trust)
         returns.append(episodes.evaluate(trusted, test_envs))
     result = {"returns": returns, "trust": trust if method.clone and method.fine_tune else None}
