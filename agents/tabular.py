@@ -28,6 +28,6 @@ class QTable:
             y = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
             gradient = td_gradient(batch, q, y)
         pair = np.ravel_multi_index((s, a), self.q.shape)
-        times = np.bincount(pair)[pair]
-        np.subtract.at(self.q, s, settings.table_learning_rate * gradient / times[:, None])
+        k = np.bincount(pair)[pair]
+        np.subtract.at(self.q, s, settings.table_learning_rate * gradient / k[:, None])
         self.updates += 1
