@@ -26,5 +26,5 @@ def bound(returns, n_errors, least_std=0.0):
     """The mean of n `returns` + n_errors standard errors, std / sqrt(n); but at most the best of them. For -2 errors
     the true mean of normal returns is below it in 4% of cases for n = 10, 9% for 3 (Student 1908). A few returns may
     agree by luck: std counts as `least_std` at least."""
-    std = np.std(returns, ddof=1) if len(returns) > 1 else 0.0
-    return min(np.mean(returns) + n_errors * max(std, least_std) / np.sqrt(len(returns)), max(returns))
+    mean, std = (np.mean(returns), np.std(returns, ddof=1)) if len(set(returns)) > 1 else (returns[0], 0.0)
+    return min(mean + n_errors * max(std, least_std) / np.sqrt(len(returns)), max(returns))

@@ -108,6 +108,12 @@ def test_a_learner_takes_over_when_its_mean_is_level_within_two_standard_errors_
     assert trust(teacher, RANDOM, PRIOR, [11.0, 23.0] * 99, clone) == 0  # 0.6
 
 
+@pytest.mark.parametrize("level", [0.3, 0.7, 1.1, -1.3, 20.000000000000004])
+@pytest.mark.parametrize("n", [10, 13, 20])
+def test_nor_does_rounding_break_such_a_tie(level, n):
+    assert trust([level] * n, level - 5, PRIOR, [level] * 60) == 1
+
+
 def test_a_learner_whose_returns_scatter_takes_over_sooner_than_one_that_is_surely_worse():
     assert trust(GOOD, RANDOM, PRIOR, [9.0] * 20) == 1
     assert trust(GOOD, RANDOM, PRIOR, [4.0, 14.0] * 10) == 0
