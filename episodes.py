@@ -33,7 +33,7 @@ class Episode(NamedTuple):
 
     def full_return(self, limit):
         """The return, as if an episode that was cut off before `limit` steps had gone on in the same way."""
-        return self.total * limit / len(self.actions) if self.truncated and not self.terminated else self.total
+        return self.total * (limit / len(self.actions)) if self.truncated and not self.terminated else self.total
 
 
 def play(env, policy, seed):

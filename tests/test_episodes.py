@@ -77,6 +77,8 @@ def test_what_ended_by_itself_in_its_last_step_was_not_cut_off():
 def test_at_its_limit_an_episode_was_not_cut_off():
     episode = play(Doubling(200, terminates=False), lambda observation: observation % 2, 0)
     assert episode.full_return(200) == episode.total == 7 + 8 * 197
+    costs = episode._replace(rewards=np.full(200, -1.7))
+    assert costs.full_return(200) == costs.total  # to the last digit
 
 
 # Evaluation
