@@ -137,7 +137,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0
         for _ in range(steps):
             if ended:
-                observation, episode_return = env.reset()[0], 0.0
+                observation, rewards = env.reset()[0], []
                 player = clone if judge.trust and episodes_begun % settings.clone_every == 0 else learner
                 episodes_begun += 1
             epsilon = max(settings.epsilon, 1 - step / settings.epsilon_steps) if player is learner else 0.0
@@ -145,9 +145,10 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
             observation = np.copy(observation)  # env.step may write the next one into the same array
             next_observation, reward, terminated, truncated, _ = env.step(action)
             replay.add(observation, action, reward, next_observation, terminated)
-            observation, episode_return, ended = next_observation, episode_return + reward, terminated or truncated
-            if ended:
-                (judge.clone_returns if player is clone else judge.learner_returns).append(episode_return)
+            rewards.append(float(reward))
+            observation, ended = next_observation, terminated or truncated
+            if ended:  # the sum is rounded as in Episode.total, the teacher's, so that equal episodes tie
+                (judge.clone_returns if player is clone else judge.learner_returns).append(float(np.sum(rewards)))
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
             step += 1

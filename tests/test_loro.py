@@ -418,6 +418,15 @@ def test_with_trust_to_the_end_the_evaluations_of_loro_plus_are_its_clones_numbe
     np.testing.assert_array_equal(parameters(agent), parameters(also))
 
 
+def test_a_return_in_training_is_rounded_as_that_of_an_episode(monkeypatch):
+    judges, tenth = [], np.float32(0.1)
+    monkeypatch.setattr(loro, "Judge", lambda *given: judges.append(Judge(*given)) or judges[-1])
+    paying = CART[0]._replace(make=lambda: gym.wrappers.TransformReward(CART[0].make(), lambda reward: tenth))
+    short((paying, CART[1]), "online")
+    own = judges[0].learner_returns[5:]
+    assert own and own == [np.full(round(each / tenth), float(tenth)).sum() for each in own]
+
+
 def test_a_teacher_is_judged_by_full_returns_beside_a_random_policys(calls):
     made, whole = calls(loro, "Judge"), CART[1][0]
     cut = whole._replace(observations=whole.observations[:51], actions=whole.actions[:50], rewards=whole.rewards[:50])
