@@ -7,14 +7,11 @@
 `run` is these three phases, for every method: a method is a row of METHODS. `main` is the command line."""
 
 import os
-import signal
 import sys
 from functools import partial
 from itertools import product
 from typing import NamedTuple
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy loads: matrices this small only lose by threads
 import numpy as np
 
@@ -29,7 +26,7 @@ from agents.trust import Judge
 from envs_text import ENVIRONMENTS, find_environment
 from llm_client import Asking
 
-np.empty(30_000_000, np.uint8)  # freed at once: from then on glibc reuses blocks up to that size, which saves time
+np.empty(30_000_000, np.uint8)  # freed at once: from then on glibc reuses blocks up to that size; wide layers gain
 
 
 class Method(NamedTuple):

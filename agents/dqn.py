@@ -20,7 +20,7 @@ class DQN:
         self.adam, self.learnt = Adam(self.online.parameters), self.acting.parameters
 
     def scaled(self, observations):
-        return (observations - self.low) / self.half_range - 1
+        return (np.asarray(observations, np.float32) - self.low) / self.half_range - 1
 
     def values(self, observations):
         return self.acting.forward(self.scaled(observations))[0]

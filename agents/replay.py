@@ -16,9 +16,8 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """First `n_first` transitions that stay, such as the LLM's; then the newest of the run's own, at most `capacity`.
-
-    first: those that stay, tuples (s, a, r, s', terminated)."""
+    """The transitions `first`, tuples (s, a, r, s', terminated) such as the LLM's, which stay; and behind these n_first
+    the newest of the run's own, at most `capacity`."""
 
     def __init__(self, capacity, observation_space, first=()):
         first = list(first)

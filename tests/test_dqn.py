@@ -116,6 +116,12 @@ def test_an_update_stays_in_float32(imitate):
     assert agent.adam.m.dtype == np.float32 and agent.values(off_centre_batch().observations).dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint8])
+def test_the_network_is_float32_whatever_the_observations_are(dtype):
+    agent = off_centre()
+    assert agent.values(np.ones((3, len(agent.low)), dtype)).dtype == np.float32
+
+
 def test_the_network_learns_a_small_process_to_its_exact_values():
     """A chain of four states: left ends it with 0.2, right moves on, and right in the last ends it with 1."""
     n, discount = 4, 0.9

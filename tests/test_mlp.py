@@ -29,7 +29,7 @@ def assert_derivative(analytic, outputs, x, upstream):
 @with_or_without_norm
 def test_all_that_is_made_of_float32_is_float32(norm):
     rng = np.random.default_rng(0)
-    net = MLP((4, 5, 6, 2), first_parameters((4, 5, 6, 2), rng), norm)
+    net = MLP((4, 5, 6, 2), initial_parameters((4, 5, 6, 2), rng), norm)
     x = rng.normal(size=(3, 4)).astype(np.float32)
     outputs, cache = net.forward(x)
     arrays = [outputs, net.backward(outputs, cache), *(each for row in cache for each in row if each is not None)]
