@@ -22,18 +22,18 @@ DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)
 # A mark; what is STATED is one only where an action follows, as none does in "The action is safe."
 SYMBOL = r"[NWL][NWL\d]*"
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|walk|head|going|moving|pushing|accelerating"
-WISH = "i|i['’]ll|i['’]d|(?:you )?should|let['’]s|will|would"
-FILLERS = rf"(?:(?:{WISH}|{VERBS}|action|option|number|cart|car|paddle|to|the)\W+){{0,9}}"
+WISH = "i|i['’]ll|i['’]d|(?:you )?should|let['’]s|will|would|recommend"
+FILLERS = rf"(?:(?:{WISH}|{VERBS}|action|option|number|cart|car|paddle|to|with|the)\W+){{0,9}}"
 NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to take)?\s*"
 PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
-STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
-MARK = rf"\b(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
+STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|(?:, and )?\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
+MARK = rf"(?<![^\W_])(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
 # What takes a mark back if it stands before it, in the same sentence or clause:
 SENTENCE_ENDS = r"[.!?;\n]|\b(?:but|so|thus|hence|therefore)\b"
 CONDITION = r"\b(?:if|when|else|otherwise)\b"
 CLAUSE_ENDS = r",(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
-REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite"
-UNDECIDED = "alternative|other|previous|last(?! line)|backup|first thought|second|following|after that|later|example"
+REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite|rejected"
+UNDECIDED = "alternatives?|other|previous|last(?! line)|backup|first thought|second|following|after that|later|example"
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
 # An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
@@ -43,7 +43,8 @@ FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list
 ENDING = r"(?=[\s\S]{0,500}\Z)"  # so far from the end a last line may begin; without a bound a loop takes time squared
 LAST_LINE = rf"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{{0,40}}N\d+(?![.)])){ENDING})?"  # after a sentence, if any
 WHY = "because|since|as"
-END = rf"[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))"  # of its line, or a reason
+END = rf"(?:[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))|[^\w\n?]*(?m:$))"  # of its line, or a reason
+PLAYS_A_TURN = r"\W*\n\W*(?:you|turn|step|then|next)\b"  # of which it makes up what comes
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
 # What leaves it open: another action, but not as in "left is a hole"; or a second thought.
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
@@ -54,6 +55,7 @@ WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch 
 DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
 REGRET = rf"{DOUBT}|i mean|correction(?=[:,])|oops|sorry|apologies|i apologi[sz]e|{WRONG}"
 SECOND_THOUGHT = rf"\b(?:(?:wait|no)(?:[,!:—–]|-(?!\w))|(?:{REGRET})\b)"
+CHANGE = rf"\b(?:however|hmm|better|edit|check|no)[.,:][^\n]{{0,200}}?\b{UNLIKE}|\bso\W+{FILLERS}{UNLIKE}"  # However, 1
 
 
 def parse_action(reply, actions):
@@ -77,7 +79,11 @@ def parse_action(reply, actions):
     else:
         found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
     listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + r"\W*\n\W*", part))}  # line by line
-    if not found or listed - {found[1]} or re.search(SECOND_THOUGHT, said[found.end() :]):
+    played = {other[1] for part in before if (other := re.match(NAMED + PLAYS_A_TURN, part))}
+    weighed = {other[1] for part in before[1:] if (other := re.match(NAMED, part))}
+    if not found or (listed | played) - {found[1]} or len(weighed | {found[1]}) > 2:
+        return None
+    if re.search(rf"{SECOND_THOUGHT}|{CHANGE}".replace(r"\1", found[1]), said[found.end() :]):
         return None
     return int(found[1])
 
@@ -97,6 +103,7 @@ def in_symbols(text, words):
             symbols[form] = symbols.get(form, "") + f"{kind}{i}"  # "clockwise" ends two of Pendulum's: L0L1
     symbols |= {form.replace("-", gap): symbol for form, symbol in symbols.items() for gap in ("", *" -‐‑–")}
     longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
+    text = re.sub("don['’]t", "do not", text)
     whole = rf"(?<![^\W_])(?<![.+−≠-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1
     text = re.sub(whole, lambda match: symbols[match[0]], text)
     text = re.sub(r"\\boxed\{|<(?:answer|action)>", "answer: ", text.replace('",', ";"))  # JSON's commas end a clause

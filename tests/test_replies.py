@@ -96,7 +96,13 @@ def test_every_action_round_trips_through_a_reply(name):
     ("I'll go right", 2), ("Action: 2 since left is a hole", 2), ("Best action: 2\nThe correct action is 1", 1),
     ("A hole.\n2 because " + "it is safe " * 30, 2), ("A hole.\n2 because " + "it is safe " * 60, None),
     ("Action: 1 (the way to it is blocked by the ice) or up.", None), ("Left is not safe, thus action: 2", 2),
-    ("<start>2", None), ("2<eos>1", 2),
+    ("<start>2", None), ("2<eos>1", 2), ("The hole is near, and the answer is 2.", 2), ("Action: 2 ✅", 2),
+    ("**Action: 2** 🎯", 2), ("I'll go with 2.", 2), ("I'd go with action **1 (down)**.", 1),
+    ("I recommend action 1.", 1),
+    ('{"best_action": 3}', 3), ('{"final_answer": 1}', 1), ("Action: 2. However, it is slippery.", 2),
+    ("Action: 2\n\nYou are one step from the goal.", 2), ("You are at row 3.\nAction: 2", 2),
+    ("Action: 2. So I go right.", 2),
+    ("2\n\nYou are safe there, so the answer is 2.", 2),
 ])  # fmt: skip
 def test_what_a_model_means(reply, action):
     assert parse_action(reply, LAKE.actions) == action
@@ -141,6 +147,12 @@ def test_what_a_model_means(reply, action):
     "0,5 m nach rechts", "−1", "Action: −1", "0 -> 1 is safe.", "Action: ≠2", "1. Move right to avoid the hole.",
     "1. The goal is far.\n5. The hole is near.\n\nSo move right.", "Action: 1 (go right along the row)",
     "0: go down first", "Action: right, 7", "Action: left, down and right",
+    "2\n\nYou are at row 0, column 1.\n\nAnswer: 0", "Action: 2\n---\nYou are at row 0.\nAction: 1",
+    "Turn 1: Action: 2\nTurn 2: Action: 1", "Action: 2\n(Next state: row 0)\nAction: 1", "Action: 2\n\nThen action: 1",
+    "Action: 2\n\nHowever, 0 is safer, so I'd go with 0.", "Action: 2\n\nHmm, that may slip. Better: 0",
+    "Action: 2\n\nNo. 0.", "Action: 1\n\nFinal check: 0 is safer.", "1 = down. But the hole is left, so 0.",
+    "Action: 0 (left): safe\nAction: 1 (down): a hole\nAction: 2 (right): risky", "Action: 3, and action: 2",
+    '{"action": 2, "alternatives": [{"action": 1}]}', '{"action": 2, "rejected": {"action": 1}}',
     "2. Sorry, 1.", "Action: 2 (Oops: 1)", "One cannot take action: 2", "The other action: 2", "Of action: 2, 1",
 ])  # fmt: skip
 def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
@@ -161,12 +173,19 @@ def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     ("2\nOn {}, 1", "reflection, second thought", None),
     ("2\nNext {}:\nAction: 1", "turn, step, move, state, position", 2),
     ("2<{}>\nAction: 1", "eos, end_of_turn, /s, |im_end|, |eot_id|, |endoftext|", 2),
+    ("Action: 2\n\n{}: 0", "However, Hmm, Better, Edit, Check, No", None),
+    ("Action: 2\n{} 1: Action: 1", "You, Turn, Step, Then, Next", None),
     ("{}Action: 1", "<|channel|>, <|START_THINKING|>, [THINK], <think>", None),
     ("Action: 1{}2", "<|channel|>final<|message|>, <|END_THINKING|>, [/THINK], </think>", 2),
 ])  # fmt: skip
 def test_each_word_means_what_it_means(sentence, words, action):
     for word in words.split(", "):
         assert parse_action(sentence.format(word), LAKE.actions) == action, word
+
+
+@pytest.mark.parametrize("reply", ["Action: don't accelerate", "Don’t accelerate (1)"])
+def test_a_word_that_is_a_negation_is_one_in_short_too(reply):
+    assert parse_action(reply, environment("MountainCar-v0").actions) == 1
 
 
 @every
