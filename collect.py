@@ -117,10 +117,11 @@ def read_kept(player, env_name, path):
     """(header, {seed: episode}) of the file that the player goes on with, or of a new one. UserError if it cannot."""
     asking, rules = player.asking, player.environment.rules
     made_with = {"env": env_name, "model": asking.model, "rules": rules, "votes": asking.votes}
-    made_with |= {"temperature": asking.temperature, "extra": asking.extra}
+    made_with |= {"temperature": asking.temperature, "max_tokens": asking.max_tokens, "extra": asking.extra}
     if not path.exists():
         return {**made_with, "recorded": str(date.today())}, {}
     header, episodes = read_rollouts(path, env_name, player.environment.make())
+    header.setdefault("max_tokens", asking.max_tokens)  # once it was not kept
     unlike = ", ".join(name for name in made_with if header.get(name) != made_with[name])
     unlike = unlike.replace("rules", "rules (by --reasoning, for one)")
     need(not unlike, f"{path} holds episodes made with another {unlike}; give --rollouts another file")

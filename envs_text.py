@@ -44,9 +44,10 @@ class Environment(NamedTuple):
 
 def check(environment):
     """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
-    actions, rules, budget = environment.actions, environment.rules, environment.evaluations
+    make, actions, rules, budget = environment.make, environment.actions, environment.rules, environment.evaluations
     low, high = environment.low, environment.high
-    env, other = environment.make(), environment.make()
+    need(callable(make) and callable(environment.describe), "its make and its describe are not both functions")
+    env, other = make(), make()
     need(isinstance(env, gym.Env), f"its make returns {env!r}, no gymnasium.Env")
     need(env is not other, "its make returns one and the same env each time; make a new one")
     need(isinstance(actions, tuple | list), f"its actions are {actions!r}, not a tuple of texts; is a comma missing?")
@@ -242,7 +243,8 @@ def find_environment(name, reasoning=False):
     unknown = [field for field in ("low", "high", "best_return") if given[field] is None]
     try:
         numbers = {field: np.array(x, float) for field, x in given.items() if field not in unknown}
-        fine = all((abs(x) <= LARGEST).all() for x in numbers.values())
+        rows = "low", "high"
+        fine = all((abs(x) <= LARGEST).all() and (not x.shape or field in rows) for field, x in numbers.items())
     except (TypeError, ValueError, OverflowError):
         fine = False
     need(fine, f"{name}: not all of these are numbers up to {LARGEST:g}: {given}")

@@ -6,6 +6,7 @@ import gzip
 import inspect
 import io
 import json
+import linecache
 import os
 import re
 import sys
@@ -92,8 +93,9 @@ def checksum(data):
 def code_checksum(*parts):
     """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
     inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
-    parts = *parts, *(module for name, module in sorted(sys.modules.items()) if name.startswith(inside))
-    return checksum([as_lists(ast.parse(inspect.getsource(part))) for part in parts])
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(inside)]
+    texts = ["".join(linecache.getlines(module.__file__ or "")) for module in modules]  # an empty file has no source
+    return checksum([as_lists(ast.parse(text)) for text in (*map(inspect.getsource, parts), *texts)])
 
 
 def as_lists(node):
@@ -207,7 +209,7 @@ def read_results(place):
         try:
             lines = gzip.decompress(place.read_bytes()).splitlines()
         except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{place} is not a packed study, or a damaged one: {error}") from None
+            raise UserError(f"{place} is not a packed study, or a damaged one: {error}; give it, or a folder") from None
         found = [{"folder": place.name, **read_result(line, f"{place}, line {i}")} for i, line in enumerate(lines, 1)]
     need(found, f"{place} holds no results; of a packed study give the file")
     return found

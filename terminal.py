@@ -144,7 +144,7 @@ def parse(methods, settings, asking, arguments=None):
     add("--method", nargs="+", choices=methods, default=usual.split(), metavar="NAME", help=f"see below ({usual})")
     add("--seed", type=number(int, 0), default=0, help="the first seed (%(default)s)")
     add("--seeds", type=number(int, 1), default=1, help="how many seeds (%(default)s)")
-    add("--out", type=Path, default=Path("results"), help="folder of result files (%(default)s)")
+    add("--out", type=some_text, default="results", help="folder of result files (%(default)s)")
     add("--figure", type=writable(*FIGURES), metavar="FILE", help=f"draw the curves ({', '.join(FIGURES)})")
     add("--resume", action="store_true", help="skip the runs whose results are there")
     add("--rollouts", type=Path, help="file of the LLM's episodes (rollouts/ENV.jsonl)")
@@ -152,7 +152,7 @@ def parse(methods, settings, asking, arguments=None):
     add_fields(parser, "to ask a server; the episodes go to --rollouts, or rollouts/ENV-MODEL.jsonl", asking)
     add_fields(parser, "the budget and all hyperparameters", settings)
     options = parser.parse_args(arguments)
-    options.method = list(dict.fromkeys(options.method))  # each once
+    options.method, options.out = list(dict.fromkeys(options.method)), Path(options.out)  # each method once
     given = {name: value for name, value in vars(options).items() if name in settings._fields}
     asked = {name: value for name, value in vars(options).items() if name in asking._fields}
     if options.reasoning:

@@ -246,8 +246,8 @@ def test_a_reply_that_was_cut_off_ends_nothing(tmp_path):
         assert episode.replies == ["Action: 1 would [cut off]"] * len(episode.actions)
         assert header["invalid_replies"] == 2 * len(episode.actions)
         server.finish_reason, server.reply = "stop", lambda messages: "1"
-        header, (_, episode) = collected(player(server, LAKE, max_tokens=99), tmp_path, 2, "FrozenLake-v1")
-        assert set(episode.replies) == {"1"} and header["request"]["max_tokens"] == 99  # the same file goes on
+        header, (_, episode) = collected(player(server, LAKE, max_tokens=9), tmp_path, 2, "FrozenLake-v1")
+        assert set(episode.replies) == {"1"} and header["max_tokens"] == 9
 
 
 def test_what_is_not_described_in_words_is_asked_of_nobody():
@@ -586,6 +586,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_p
         ({"votes": 3}, "another votes"),
         ({"temperature": 0.5}, "another temperature"),
         ({"extra": {"seed": 1}}, "another extra"),
+        ({"max_tokens": 9}, "another max_tokens"),
         ({"model": "large", "votes": 3}, "another model, votes"),
         ({"env": "FrozenLake-v1"}, "FrozenLake-v1"),
     ],
@@ -598,6 +599,15 @@ def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike)
         with pytest.raises(UserError, match=rf"kept\.jsonl.* {unlike}.*give (--rollouts )?another"):
             collected(player(server), tmp_path, 2)
         assert len(server.asked) == asked
+
+
+def test_a_file_that_does_not_tell_of_max_tokens_is_gone_on_with(tmp_path):
+    with ChatServer(path_along_the_cliff) as server:
+        header, episodes = collected(player(server), tmp_path, 1)
+        del header["max_tokens"]
+        write_rollouts(tmp_path / "kept.jsonl", header, episodes)
+        header, episodes = collected(player(server, max_tokens=99), tmp_path, 2)
+        assert header["max_tokens"] == 99 and len(episodes) == 2
 
 
 def test_what_is_sent_from_now_on_does_not_change_what_is_being_written(tmp_path, monkeypatch):

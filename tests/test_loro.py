@@ -835,6 +835,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1", "--rollouts", "/dev/zero"], "/dev/zero"),
         (["--env", "FrozenLake-v1", "--rollouts", recording("CartPole-v1")], "of CartPole-v1, not"),
         (["--env", "FrozenLake-v1", "--rollouts", "action.jsonl"], "action.jsonl line 2: actions"),
+        (["--env", "FrozenLake-v1", "--out", ""], "argument --out: it is empty; is a variable not set"),
         (["--env", "FrozenLake-v1", "--out", "file"], "file"),
         (["--env", "FrozenLake-v1", "--out", "/proc/nowhere"], "/proc/nowhere"),
     ],
