@@ -88,7 +88,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
 
     Returns (result, agent). result: "returns", a float an evaluation; "trust", likewise, or None if there is no choice;
     "updates", a count; "clone": is the agent the clone? agent: the one trusted in the end. progress is told of each
-    evaluation. Raises UserError if too few episodes are recorded or an evaluation is infinite, and as `check` does."""
+    evaluation. Raises UserError if too few episodes are recorded, an evaluation is not finite, or as `check` does."""
     check(method, settings)
     if method.data == "llm" and len(recorded) < settings.llm_episodes:
         raise files.UserError(f"of the LLM's episodes {len(recorded)} are recorded, not {settings.llm_episodes}")
