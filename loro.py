@@ -144,7 +144,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
             replay.add(observation, action, reward, next_observation, terminated)
             rewards.append(float(reward))
             observation, ended = next_observation, terminated or truncated
-            if ended:  # the sum is rounded as in Episode.total, the teacher's, so that equal episodes tie
+            if ended:  # summed as Episode.total, to the last digit, so that equal episodes tie
                 (judge.clone_returns if player is clone else judge.learner_returns).append(float(np.sum(rewards)))
             for _ in range(settings.early_updates if step < settings.early_steps else 1):
                 learner.update(replay.sample(settings.batch_size, batch_rng), step=step)
