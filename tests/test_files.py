@@ -480,7 +480,7 @@ WRONG = {
     "returns": [None, 5, "abc", {}, [], [1, 2], [1, 2, 3, 4], [1, 2, "3"], [1, 2, None], [1, 2, True], [1, 2, [3]]],
     "llm_episodes": [None, "1", 1.5, [1]],
     "model": [5, ["M"]],
-    "best_return": ["x", [], True, float("nan"), HUGE, 1e300, 10**400],
+    "best_return": ["x", [], True, float("nan"), HUGE, -1e13, 1e300, 10**400],
     "trust": [5, "abc", [], [1.0], [1.0, 2, "x"], [1.0, 2, float("nan")]],
 }
 WRONG["returns"] += [[1, 2, float("nan")], [1, 2, float("inf")], [1, 2, HUGE], [1, 2, 1e300], [1, 2, 10**400]]

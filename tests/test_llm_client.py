@@ -615,6 +615,9 @@ def test_of_many_models_the_ten_most_like_the_one_that_is_asked_for_are_named(mo
         with pytest.raises(UserError, match=r"give --model one of: qwen/qwen-2\.5-7b-instruct, (a/\S+, ){9}\.\.\.$"):
             client(server, model="qwen2.5:7b").ask(HELLO)
         assert client(server, model=None).models() == names
+        del names[9:-1]
+        with pytest.raises(UserError, match=r"give --model one of: qwen/qwen-2\.5-7b-instruct(, a/model-\d){9}$"):
+            client(server, model="qwen2.5:7b").ask(HELLO)
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "", "ftp://host/v1", "http://", "http://no such host/v1"])

@@ -418,8 +418,9 @@ def test_with_trust_to_the_end_the_evaluations_of_loro_plus_are_its_clones_numbe
     np.testing.assert_array_equal(parameters(agent), parameters(also))
 
 
-def test_a_return_in_training_is_rounded_as_that_of_an_episode(monkeypatch):
-    judges, tenth = [], np.float32(0.1)
+@pytest.mark.parametrize("tenth", [np.float32(0.1), 0.1])
+def test_a_return_in_training_is_rounded_as_that_of_an_episode(tenth, monkeypatch):
+    judges = []
     monkeypatch.setattr(loro, "Judge", lambda *given: judges.append(Judge(*given)) or judges[-1])
     paying = CART[0]._replace(make=lambda: gym.wrappers.TransformReward(CART[0].make(), lambda reward: tenth))
     short((paying, CART[1]), "online")
@@ -502,6 +503,12 @@ def test_a_run_refuses_fewer_episodes_than_it_needs(name, there):
 def test_a_run_refuses_a_budget_that_leaves_no_evaluation_of_its_own(name, evaluations):
     with pytest.raises(UserError, match=f"--evaluations {evaluations} leaves none"):
         short(TOY, name, evaluations=evaluations)
+
+
+def test_a_learner_that_is_only_pretrained_needs_evaluations_of_its_own_too(monkeypatch):
+    monkeypatch.setitem(loro.METHODS, "offline", loro.Method("llm", pretrain=True, fine_tune=False))
+    with pytest.raises(UserError, match="--evaluations 10 leaves none"):
+        short(TOY, "offline", evaluations=10)
 
 
 @pytest.mark.parametrize("name", ["online", "llm", "random"])
