@@ -72,7 +72,7 @@ class Player:
         if action is None:
             self.invalid.append(reply)
         in_vain = len(self.invalid) == len(self.replies) >= 20 and all(each.endswith(CUT_OFF) for each in self.invalid)
-        need(not in_vain, "none of its replies names an action, all are cut off; give more --max-tokens")
+        need(not in_vain, "its replies name no action, all are cut off; give more --max-tokens, and another --rollouts")
         return action, reply
 
 
@@ -121,7 +121,7 @@ def read_kept(player, env_name, path):
     if not path.exists():
         return {**made_with, "recorded": str(date.today())}, {}
     header, episodes = read_rollouts(path, env_name, player.environment.make())
-    header.setdefault("max_tokens", asking.max_tokens)  # once it was not kept
+    header.setdefault("max_tokens", header.get("request", {}).get("max_tokens", asking.max_tokens))  # as it once stood
     unlike = ", ".join(name for name in made_with if header.get(name) != made_with[name])
     unlike = unlike.replace("rules", "rules (by --reasoning, for one)")
     need(not unlike, f"{path} holds episodes made with another {unlike}; give --rollouts another file")

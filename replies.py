@@ -27,7 +27,7 @@ FILLERS = rf"(?:(?:{WISH}|{VERBS}|action|option|number|cart|car|paddle|to|with|t
 NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to take)?\s*"
 PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
 STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|(?:, and )?\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
-MARK = rf"(?<![^\W_])(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
+MARK = rf"\b(?:(?:best|chosen|final|my|selected)_)?(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
 # What takes a mark back if it stands before it, in the same sentence or clause:
 SENTENCE_ENDS = r"[.!?;\n]|\b(?:but|so|thus|hence|therefore)\b"
 CONDITION = r"\b(?:if|when|else|otherwise)\b"
@@ -43,8 +43,9 @@ FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list
 ENDING = r"(?=[\s\S]{0,500}\Z)"  # so far from the end a last line may begin; without a bound a loop takes time squared
 LAST_LINE = rf"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{{0,40}}N\d+(?![.)])){ENDING})?"  # after a sentence, if any
 WHY = "because|since|as"
-END = rf"(?:[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))|[^\w\n?]*(?m:$))"  # of its line, or a reason
-PLAYS_A_TURN = r"\W*\n\W*(?:you|turn|step|then|next)\b"  # of which it makes up what comes
+END = rf"(?:[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))|[^\w\n?❌✗👎]*(?m:$))"  # of its line, or a reason
+LINE = r"[^\w\n]*\n\W*"  # the end of one
+PLAYS_A_TURN = rf"{LINE}(?:(?:you|turn|next)\b|then\s*\Z)"  # that it makes up
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
 # What leaves it open: another action, but not as in "left is a hole"; or a second thought.
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
@@ -55,7 +56,8 @@ WRONG = r"th(?:at|is)(?:['’]s| is| was) (?:wrong|incorrect|a mistake)|scratch 
 DOUBT = "actually|let me reconsider|on (?:second thought|reflection)"
 REGRET = rf"{DOUBT}|i mean|correction(?=[:,])|oops|sorry|apologies|i apologi[sz]e|{WRONG}"
 SECOND_THOUGHT = rf"\b(?:(?:wait|no)(?:[,!:—–]|-(?!\w))|(?:{REGRET})\b)"
-CHANGE = rf"\b(?:however|hmm|better|edit|check|no)[.,:][^\n]{{0,200}}?\b{UNLIKE}|\bso\W+{FILLERS}{UNLIKE}"  # However, 1
+ANEW = rf"(?:[\n.!?]\W{{0,9}}(?:better|edit|no)[.:]|\bso\b)\W*{FILLERS}{UNLIKE}(?=[^\w\n]*(?:\n|\Z)|[.!])"
+CHANGE = rf"{ANEW}|\b{UNLIKE}\W+(?:is|seems|looks|would be) (?:safer|better|best)\b"
 
 
 def parse_action(reply, actions):
@@ -78,10 +80,11 @@ def parse_action(reply, actions):
         found = re.match(NAMED + END + NO_OTHER, said)
     else:
         found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
-    listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + r"\W*\n\W*", part))}  # line by line
+    listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + LINE, part))}  # line by line
     played = {other[1] for part in before if (other := re.match(NAMED + PLAYS_A_TURN, part))}
-    weighed = {other[1] for part in before[1:] if (other := re.match(NAMED, part))}
-    if not found or (listed | played) - {found[1]} or len(weighed | {found[1]}) > 2:
+    marked = [other[1] for part in (*before[1:], said) if (other := re.match(NAMED, part))]
+    all_in_a_row = len(actions) > 2 and marked == [str(i) for i in range(len(actions))]
+    if not found or (listed | played) - {found[1]} or all_in_a_row:
         return None
     if re.search(rf"{SECOND_THOUGHT}|{CHANGE}".replace(r"\1", found[1]), said[found.end() :]):
         return None

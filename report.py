@@ -14,8 +14,8 @@ from files import UserError, need
 ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its folder unless that is
 the first `online`'s. regret: evaluations x the best attainable return, less the cumulative reward. online's / its:
 regret of `online` over that of the row. t: by how many standard errors its reward is above that of `online`, seed by
-seed. own steps: online's / its without the LLM's episodes, over as many evaluations of `online`. last 30: the mean of
-the last 30 evaluations. A 95% interval and t need five seeds."""
+seed if they have the same. own steps: online's / its without the LLM's episodes, over as many evaluations of `online`.
+last 30: the mean of the last 30 evaluations. A 95% interval and t need five seeds that vary."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret"
 HEAD += " | online's / its | t | own steps | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
@@ -80,7 +80,8 @@ def t_statistic(a, b, paired):
     if min(len(a), len(b)) < 5:
         return np.nan
     error = np.sqrt(sum(each.var(ddof=1) / len(each) for each in ([a - b] if paired else [a, b])))
-    return (a.mean() - b.mean()) / error if error > 0 else np.nan
+    lead = a.mean() - b.mean()
+    return lead / error if error > 1e-9 * abs(lead) else np.nan  # below that it is rounding
 
 
 def low_to_high(samples):

@@ -607,10 +607,12 @@ def test_a_file_made_otherwise_cannot_be_gone_on_with(tmp_path, changes, unlike)
 def test_a_file_that_does_not_tell_of_max_tokens_is_gone_on_with(tmp_path):
     with ChatServer(path_along_the_cliff) as server:
         header, episodes = collected(player(server), tmp_path, 1)
-        del header["max_tokens"]
+        del header["max_tokens"]  # as in older files, which say it in `request`
         write_rollouts(tmp_path / "kept.jsonl", header, episodes)
-        header, episodes = collected(player(server, max_tokens=99), tmp_path, 2)
-        assert header["max_tokens"] == 99 and len(episodes) == 2
+        with pytest.raises(UserError, match="another max_tokens; give --rollouts another file"):
+            collected(player(server, max_tokens=99), tmp_path, 2)
+        header, episodes = collected(player(server), tmp_path, 2)
+        assert header["max_tokens"] == 64 and len(episodes) == 2
 
 
 def test_what_is_sent_from_now_on_does_not_change_what_is_being_written(tmp_path, monkeypatch):
