@@ -124,6 +124,7 @@ def recorded_environment(path):
 def read_rollouts(path, env_name, env):
     """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name. Raises
     UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
+    need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
     lines = Path(path).read_bytes().rstrip().splitlines()
     has_checksums = any(b'"crc32"' in line for line in lines)  # one that was written elsewhere may have none at all
     number, header, episodes = 0, {}, []

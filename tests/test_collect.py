@@ -1,6 +1,7 @@
 """Collecting from a real server on loopback: what is recorded, faults, kills, two at once, and what is refused."""
 
 import json
+import os
 import queue
 import re
 import signal
@@ -579,6 +580,12 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_p
         with pytest.raises(OSError, match="file"):
             collect.collect(player(server), "CliffWalking-v1", tmp_path / "file/kept.jsonl", 1)
         assert not server.asked
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "kept.jsonl")
+    with ChatServer() as server, pytest.raises(UserError, match="there is no file"):
+        collected(player(server), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -395,7 +395,7 @@ def test_what_is_no_rollout_file_is_refused(tmp_path, content, problem):
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with pytest.raises(OSError, match=f"'{tmp_path / name}'"):
+    with pytest.raises(UserError, match=rf"there is no file {tmp_path / name}"):
         read_lake(tmp_path / name)
 
 
