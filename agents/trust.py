@@ -8,7 +8,7 @@ class Judge:
 
         trust = bound(teacher, -2, random_std) > random_return and bound(clone, -2) >= bound(learner, 2)
 
-    teacher: the returns of a run's first episodes. clone, which no longer changes: these, and its own.
+    teacher: the returns of a run's first episodes. clone, which no longer changes: these, and those of its own.
     learner, which gets better: the later half of [random_return] * prior and all it has earned. random_return,
     random_std: the mean and the standard deviation of random play's returns."""
 

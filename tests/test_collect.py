@@ -229,7 +229,7 @@ def test_where_all_replies_are_cut_off_the_work_ends_before_more_is_paid_for(tmp
     car, path = environment("MountainCar-v0"), tmp_path / "kept.jsonl"
     with ChatServer(lambda messages: "I think") as server:
         server.finish_reason = "length"
-        with pytest.raises(UserError, match="names an action, all are cut off; give more --max-tokens"):
+        with pytest.raises(UserError, match="name no action, all are cut off; give more --max-tokens, and another"):
             collect.collect(player(server, car, temperature=0), "MountainCar-v0", path, 1)
         assert 20 <= len(server.asked) < 40  # of 400
         one = player(server, car, temperature=0)

@@ -156,13 +156,15 @@ def test_how_sure_a_difference_from_online_is_goes_by_its_standard_error(tmp_pat
         keep(tmp_path, "online", seed, [luck[seed], 0.0])
         keep(tmp_path, "loro", seed, [luck[seed], gain[seed]])
         keep(tmp_path, "mix", seed, [0.0, luck[seed]])
+        keep(tmp_path, "own-data", seed, [luck[seed], 0.3])  # always 0.3 more, but for rounding
     for seed, total in enumerate(other, 100):
         keep(tmp_path, "forget", seed, [0.0, total])
     for seed in range(4):
         keep(tmp_path, "clone", seed, [0.0, float(seed)])
     same_seeds = gain.mean() / (gain.std(ddof=1) / 20**0.5)
     other_seeds = (other.mean() - luck.mean()) / ((other.var(ddof=1) + luck.var(ddof=1)) / 20) ** 0.5
-    expected = {"online": "", "loro": f"{same_seeds:.1f}", "mix": "", "forget": f"{other_seeds:.1f}", "clone": ""}
+    expected = dict.fromkeys(["online", "loro", "mix", "own-data", "forget", "clone"], "")
+    expected |= {"loro": f"{same_seeds:.1f}", "forget": f"{other_seeds:.1f}"}
     assert {name: cells[5] for (_, name), cells in rows(show(tmp_path)).items()} == expected
     assert same_seeds > 5 and other_seeds < 0  # a gain that is small beside luck, but sure
 
