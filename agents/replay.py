@@ -42,4 +42,4 @@ class ReplayBuffer:
     def sample(self, size, rng):
         """A Batch of `size` transitions, drawn uniformly, with replacement."""
         rows = (rng.random(size) * len(self)).astype(np.int64)  # rng.integers takes three times as long
-        return Batch(*(column.take(rows, axis=0) for column in self.columns))
+        return Batch(*[column.take(rows, axis=0) for column in self.columns])
