@@ -64,6 +64,9 @@ def drafted(path, data):
 
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # else a name that is too long is not found out
+    with suppress(FileNotFoundError):
+        path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
     with drafted(path, b""):

@@ -574,11 +574,12 @@ def test_a_whole_file_is_not_asked_for_again_and_need_not_be_written(tmp_path, m
         assert len(server.asked) == asked and (tmp_path / "kept.jsonl").read_bytes() == before
 
 
-def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path):
+@pytest.mark.parametrize("name", ["file/kept.jsonl", "x" * 256 + ".jsonl"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path, name):
     (tmp_path / "file").write_text("in the way")
     with ChatServer() as server:
-        with pytest.raises(OSError, match="file"):
-            collect.collect(player(server), "CliffWalking-v1", tmp_path / "file/kept.jsonl", 1)
+        with pytest.raises(OSError, match=r"file|long"):
+            collect.collect(player(server), "CliffWalking-v1", tmp_path / name, 1)
         assert not server.asked
 
 

@@ -85,15 +85,20 @@ def test_a_file_that_can_be_written_is_not_touched(tmp_path):
     assert path.read_bytes() == b"kept" and names(path.parent) == ["file"]
 
 
-ODD = [".", "file/below", "file/below/it", "/proc/none", "/proc/none/file", "/dev/null"]
+ODD = [".", "file/below", "file/below/it", "x" * 256, "/proc/none", "/proc/none/file", "/dev/null"]
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match=r"folder|exists|directory|No such file|no file"):
+    with pytest.raises(OSError, match=r"folder|exists|directory|long|No such file|no file"):
         files.check_writable(tmp_path / name)
     assert names(tmp_path) == ["file"]
+
+
+def test_a_name_that_is_too_long_is_refused_in_a_folder_that_is_not_there_yet(tmp_path):
+    with pytest.raises(OSError, match="long"):
+        files.check_writable(tmp_path / "new" / ("x" * 256))
 
 
 def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
