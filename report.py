@@ -1,9 +1,13 @@
 """From result files to one table and one figure: `python report.py results`. Several folders stand side by side."""
 
 import io
+import signal
 import sys
 from itertools import cycle, pairwise
 from pathlib import Path
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
 
 import numpy as np
 

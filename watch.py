@@ -6,11 +6,15 @@
 import io
 import os
 import shutil
+import signal
 import sys
 import textwrap
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
 
 import gymnasium as gym
 import numpy as np

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -565,3 +566,13 @@ def test_a_backend_that_there_is_not_is_not_asked_for(study, tmp_path):
     pytest.importorskip("matplotlib")
     process = python(ROOT / "report.py", study, "--figure", tmp_path / "a.svg", env={**os.environ, "MPLBACKEND": "no"})
     assert process.communicate()[1] == "" and (tmp_path / "a.svg").is_file()
+
+
+def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path):
+    (tmp_path / "numpy.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(100)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, ROOT / "report.py", tmp_path]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=120) == ("", "") and process.returncode == -signal.SIGINT
