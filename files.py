@@ -63,8 +63,12 @@ def drafted(path, data):
 
 
 def check_writable(path):
-    """Raises OSError if the file cannot be written: better before the work than after."""
+    """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
     path.parent.mkdir(parents=True, exist_ok=True)  # else a name that is too long is not found out
+    for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
+        with suppress(FileNotFoundError):  # Another run may have finished it.
+            if time.time() - draft.stat().st_mtime > 3600:
+                draft.unlink()
     with suppress(FileNotFoundError):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():

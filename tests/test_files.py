@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 import files
 from files import UserError
 
+HOUR = 3600
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -144,6 +146,21 @@ def test_a_long_name_that_is_let_pass_can_be_written(tmp_path):
     files.check_writable(path)
     files.write_whole(path, b"text")
     assert names(tmp_path) == [path.name]
+
+
+def test_drafts_of_killed_runs_are_removed_and_fresh_ones_stay(tmp_path):
+    old, fresh = (f".{digit * 32}.part" for digit in "a7")
+    ages = {old: 2 * HOUR, fresh: HOUR / 2, "old.txt": 2 * HOUR, ".thesis.part": 2 * HOUR, "file.part": 2 * HOUR}
+    for name, age in ages.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    files.check_writable(tmp_path / "file")
+    assert names(tmp_path) == [fresh, ".thesis.part", "file.part", "old.txt"]  # the rest is not ours
+
+
+def test_a_draft_that_is_done_in_the_meantime_is_no_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / ".gone.part"])
+    files.check_writable(tmp_path / "file")
 
 
 # JSON
