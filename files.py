@@ -205,12 +205,15 @@ def read_result(text, where):
 
 def read_results(place):
     """The results, a list of dicts, in `place`: a folder that loro.py wrote to, or else all such folders below it; or a
-    packed file. Each holds its `folder`. Raises UserError for what is no result."""
+    packed file. Each holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(os.path.abspath(place))
     if place.is_dir():
         names = glob.glob("*/*.json", root_dir=place) or glob.glob("**/*.json", root_dir=place, recursive=True)
         paths = sorted(place / name for name in names)
         found = [{"folder": path.parent.parent.name, **read_result(path.read_bytes(), path)} for path in paths]
+        for path, each in zip(paths, found):
+            right = result_path(path.parent.parent, each)
+            need(path == right, f"{path} holds another run than its name says; move it away")
     else:
         need(place.is_file(), f"there is no {place}; give a folder that loro.py wrote to, or a packed study")
         try:

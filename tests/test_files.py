@@ -604,6 +604,14 @@ def test_a_packed_study_is_the_study_whenever_it_is_packed(study, monkeypatch):
     assert path.read_bytes() == first and gzip.decompress(first).count(b"\n") == len(found)
 
 
+@pytest.mark.parametrize("name", ["loro-4.json", "online-3.json", "loro.json", "../Run-v0/loro-3.json"])
+def test_a_result_under_anothers_name_is_refused(study, name):
+    path = study / "main" / "Walk-v0" / name
+    where(study / "main").rename(path)
+    with pytest.raises(UserError, match=r"\.json holds another run than its name says"):
+        files.read_results(study)
+
+
 def test_what_is_no_result_in_a_folder_is_named(study):
     (study / "main" / "notes.json").write_text("{}")
     with pytest.raises(UserError, match=r"notes\.json is not a whole result"):
