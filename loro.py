@@ -7,11 +7,14 @@
 `run` is these three phases, for every method: a method is a row of METHODS. `main` is the command line."""
 
 import os
+import signal
 import sys
 from functools import partial
 from itertools import product
 from typing import NamedTuple
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy loads: matrices this small only lose by threads
 import numpy as np
 
@@ -55,8 +58,7 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """The budget, and the hyperparameters, the same for every environment and method. Each is an option, and the
-    comment beside it its help; a float is from 0 to 1."""
+    """The budget and the hyperparameters of all. Each is an option, its comment the help; a float is from 0 to 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
@@ -189,9 +191,8 @@ def main():
     for i, known in enumerate(plan, 1):
         method, what = METHODS[known["method"]], "{} of {}: {env} {method} seed {seed}".format(i, len(plan), **known)
         make = partial(run, environment, method, settings, known["seed"], recorded, partial(terminal.status, what))
-        kept, agent = files.kept_or_made(options.out, known, options.resume, make)
-        results.append((kept, agent))
-        terminal.status(what, "is done" if agent else "was there", log=len(plan) > 1)
+        results.append(files.kept_or_made(options.out, known, options.resume, make))
+        terminal.status(what, "is done" if results[-1][1] else "was there", log=len(plan) > 1)
     terminal.show(environment, results, options.out / files.file_name(options.env))
     if options.figure:
         report.save(report.group([{"folder": "", **each} for each, _ in results], options.method), options.figure)

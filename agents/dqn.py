@@ -28,8 +28,7 @@ class DQN:
     def update(self, batch, imitate=False, step=0):
         """A step of Adam on the mean loss of a Batch, then both averages move. Adam's rate falls with the steps of
         fine-tuning (Robbins & Monro 1951), as does the acting rate, to average over more (Polyak & Juditsky 1992)."""
-        settings = self.settings
-        decay = 1 / (1 + step / settings.decay_steps)
+        settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
         if imitate:
             gradient = imitation_gradient(batch, q)

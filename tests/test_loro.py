@@ -896,6 +896,13 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     assert [path.name for path in tmp_path.rglob("*.json")] == ["random-0.json"] and not list(tmp_path.rglob("*.part"))
 
 
+def test_ctrl_c_ends_the_imports_without_a_traceback(tmp_path):
+    (tmp_path / "requests.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    process = python(ROOT / "loro.py", "--help", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    out, err = process.communicate()
+    assert process.returncode == -signal.SIGINT and out == err == ""
+
+
 def test_a_run_can_be_drawn(tmp_path, command):
     pytest.importorskip("matplotlib")
     lake = ["--env", "FrozenLake-v1", "--method", "llm", "random", "--out", tmp_path / "out", "--seeds", 2]
