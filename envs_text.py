@@ -240,10 +240,10 @@ def find_environment(name, reasoning=False):
     environment = known[own](own) if callable(known[own]) else None
     need(isinstance(environment, Environment), f"{name}: its value is not a function that returns an Environment")
     given = environment.numbers() | {"best_return": environment.best_return}  # of Python's types or NumPy's
-    unknown = [field for field in ("low", "high", "best_return") if given[field] is None]
+    rows = "low", "high"
+    unknown = [field for field in (*rows, "best_return") if given[field] is None]
     try:
         numbers = {field: np.array(x, float) for field, x in given.items() if field not in unknown}
-        rows = "low", "high"
         fine = all((abs(x) <= LARGEST).all() and (not x.shape or field in rows) for field, x in numbers.items())
     except (TypeError, ValueError, OverflowError):
         fine = False

@@ -78,7 +78,7 @@ def check_writable(path):
 
 
 def json_object(text):
-    """The JSON object in `text`, a str or bytes. (As the type of an option argparse names it where there is none.)"""
+    """The JSON object in `text`, a str or bytes; also the type of an option. Raises UserError if there is none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
