@@ -88,10 +88,10 @@ def t_statistic(a, b, paired):
     return lead / error if error > 1e-9 * abs(lead) else np.nan  # below that it is rounding
 
 
-def low_to_high(samples):
-    """Their `interval` as text, "" if it has no width."""
+def low_to_high(samples, places=1):
+    """Their `interval` as text, with so many decimals; "" if it has no width."""
     low, high = interval(samples)
-    return f"{low:,.1f} to {high:,.1f}" if low < high else ""
+    return f"{low:,.{places}f} to {high:,.{places}f}" if low < high else ""
 
 
 def ratio(theirs, its):
@@ -117,8 +117,8 @@ def table(rows):
         t = t_statistic(totals, online["returns"].sum(1), row["seeds"] == online["seeds"])
         after_llm = regret[n_llm:]
         cells = [env, name, len(totals), f"{totals.mean():,.1f}", low_to_high(totals)]
-        cells += ["unknown" if np.isnan(best) else terminal.tenths(regret.sum()), ratio(baseline.sum(), regret.sum())]
-        cells.append("" if np.isnan(t) else terminal.tenths(t))
+        cells += ["unknown" if np.isnan(best) else terminal.rounded(regret.sum()), ratio(baseline.sum(), regret.sum())]
+        cells.append("" if np.isnan(t) else terminal.rounded(t))
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
         cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
         yield markdown(cells)
@@ -132,14 +132,16 @@ def brief(rows):
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
         its_rows = {name: row for (where, name), row in rows.items() if where == env}
-        cells, regrets = dict.fromkeys(names, ""), {"online": np.nan, "loro-plus": np.nan}
-        known = all(row["best_return"] is not None for row in its_rows.values())
+        cells, known = dict.fromkeys(names, ""), all(row["best_return"] is not None for row in its_rows.values())
+        sums = {}  # {name: of each seed its regret or reward}
         for name, row in its_rows.items():
-            each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-            cells[name] = terminal.tenths(each.mean()) + (f" ({span})" if (span := low_to_high(each)) else "")
-            regrets[name] = each.mean() if known else np.nan
-        what = env if known else f"{env} (reward)"
-        yield markdown([what, *cells.values(), ratio(regrets["online"], regrets["loro-plus"])])
+            sums[name] = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
+        places = 0 if max(abs(each.mean()) for each in sums.values()) >= 100 else 1
+        for name, each in sums.items():
+            span = low_to_high(each, places)
+            cells[name] = terminal.rounded(each.mean(), places) + (f" ({span})" if span else "")
+        regrets = [sums[name].mean() if known and name in sums else np.nan for name in ("online", "loro-plus")]
+        yield markdown([env if known else f"{env} (reward)", *cells.values(), ratio(*regrets)])
 
 
 def doubts(rows):

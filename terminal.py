@@ -164,9 +164,9 @@ def parse(methods, settings, asking, arguments=None):
     return options, given, asked
 
 
-def tenths(number):
-    """`number` with one decimal, which is never -0.0."""
-    return f"{round(number, 1) + 0.0:,.1f}"
+def rounded(number, places=1):
+    """`number` as text, with so many decimals; never -0.0."""
+    return f"{round(number, places) + 0.0:,.{places}f}"
 
 
 def curve(returns, low, high, width):
@@ -194,7 +194,7 @@ def table(returns, best_return, columns=80):
     lines = [f"{head}{below}{low:{places}} to {above}{high:{places}}"]
     room = max(1, columns - len(head))
     for method, mean in means.items():
-        regret = "unknown" if best_return is None else tenths(best_return * len(mean) - mean.sum())
+        regret = "unknown" if best_return is None else rounded(best_return * len(mean) - mean.sum())
         figures = row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret)
         lines.append(figures + curve(mean, low, high, room))
     return lines
