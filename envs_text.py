@@ -24,16 +24,16 @@ REASONED_ANSWER = "Think about it briefly, then answer with a last line `Action:
 class Environment(NamedTuple):
     """All that the project knows of one environment."""
 
-    make: Callable[..., gym.Env]  # Discrete actions; max_episode_steps, the step limit of all; options are gym.make's
-    describe: Callable[[int | np.ndarray], str]  # an observation in words, which follow the rules
+    make: Callable[..., gym.Env]  # a new one, of Discrete actions, with a step limit for all; options go to gym.make
+    describe: Callable[[int | np.ndarray], str]  # observation -> the sentence that follows the rules in a prompt
     actions: tuple[str, ...]  # a word or phrase for each, in the order of their numbers
     evaluations: int  # the paper's budget
     random_return: float  # the mean return of a random policy, measured, by which trust is judged
     random_std: float  # the standard deviation of its returns, measured
     best_return: float | None  # the best attainable mean return, from which regret is measured; None: unknown
     reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
-    low: tuple[float, ...] | None = None  # the usual least of each number of a vector observation; None for a table
-    high: tuple[float, ...] | None = None  # their usual most; low..high is -1..1 for a network
+    low: tuple[float, ...] | None = None  # the usual minimum of each number of a vector observation; None for a table
+    high: tuple[float, ...] | None = None  # their usual maximum; a network sees low..high as -1..1
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; the project's own stand in rules/NAME.txt
 
@@ -185,7 +185,7 @@ def pong(name):
         options |= {"obs_type": "ram", "frameskip": 4, "repeat_action_probability": 0.25, "max_episode_steps": 200}
         env = gym.wrappers.FrameStackObservation(gym.make("ALE/Pong-v5", **options), 2, padding_type="zero")
         env = gym.wrappers.TransformObservation(env, represent, seen)
-        return gym.wrappers.TransformAction(env, lambda i: (0, 2, 3)[i], actions)
+        return gym.wrappers.TransformAction(env, lambda i: (0, 2, 3)[i], actions)  # ALE's NOOP, RIGHT (up), LEFT (down)
 
     def describe(observation):
         player_y, _, _, _, ball_x, ball_y, _, _, dx, dy = (int(i) for i in observation)

@@ -49,11 +49,11 @@ def play(env, policy, seed):
         actions.append(action)
         rewards.append(float(reward))
     space = env.observation_space
-    steps = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
-    if not all((abs(each) <= LARGEST).all() for each in steps):
+    arrays = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
+    if not all((abs(each) <= LARGEST).all() for each in arrays):
         raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
-    check_states(space, steps[0], f"episode with seed {seed}")
-    return Episode(seed, *steps, bool(terminated), bool(truncated))
+    check_states(space, arrays[0], f"episode with seed {seed}")
+    return Episode(seed, *arrays, bool(terminated), bool(truncated))
 
 
 def act(agent, epsilon, rng, observation):
@@ -65,7 +65,7 @@ def act(agent, epsilon, rng, observation):
 
 def evaluate(agent, envs):
     """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
-    if it, or what the agent expects in the end, is no finite number, or if a last observation is no state."""
+    if it, or one of the agent's last values, is no finite number, or if a last observation is no state of a table."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
@@ -96,7 +96,7 @@ def transitions(episodes):
             yield e.observations[t], a, r, e.observations[t + 1], e.terminated and t == last
 
 
-PLAYING = Episode, play, act, evaluate, transitions  # what a learner's results depend on
+PLAYING = Episode, play, act, evaluate, transitions  # what results depend on, for their checksum of code
 
 
 def record_of(episode):

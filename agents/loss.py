@@ -1,4 +1,4 @@
-"""TD targets y, and the gradients in the action values Q(s, .) of the two losses that both learners minimise."""
+"""TD targets y, and the gradients with respect to Q(s, .) of the two losses that QTable and DQN minimise."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, but the maximum is taken for each sample, there
     of two expected values.) A terminal s' is worth 0, and then y = r; one at the time limit is worth what Q says."""
     rows, a = np.arange(len(q)), batch.actions
-    discounts = np.float32(discount) * ~batch.terminated
+    discounts = np.float32(discount) * ~batch.terminated  # float32, so that a network's targets are
     best, next_best = q.argmax(1), next_q.argmax(1)  # to be looked up, since max(1) takes twice as long
     gap = q[rows, best] - q[rows, a]
     lowered = discounts * next_q[rows, next_best] - advantage_learning * gap
@@ -22,7 +22,7 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
 
 
 def td_gradient(batch, q, y, clip=np.inf):
-    """dL/dQ(s, .) (B, actions) of each transition of a Batch, from Q(s, .) (B, actions) and y (B,), for
+    """dL/dQ(s, .) (B, actions), a row for each transition of a Batch, from Q(s, .) (B, actions) and y (B,), for
 
         L = Huber(Q(s, a) - y), linear beyond `clip`
 

@@ -18,6 +18,14 @@ def linear_backward(dz, x, W):
     return dz @ W.T, x.T @ dz, dz.sum(0)
 
 
+def mean(x):
+    """The mean of each row, (B, m) -> (B, 1): as a matrix product, since NumPy is slow to sum short rows."""
+    return x @ averaging(x.shape[1], x.dtype)
+
+
+averaging = functools.cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
+
+
 def layer_norm(z):
     """h = (z - mean(z)) / std over each row, and std = sqrt(variance + 1e-5): Ba et al. 2016, eq. 4, without their
     gain and bias."""
@@ -44,16 +52,8 @@ def relu_backward(dx, x):
     return dx * (x > 0)
 
 
-def mean(x):
-    """The mean of each row, (B, m) -> (B, 1): as a matrix product, since NumPy is slow to sum short rows."""
-    return x @ averaging(x.shape[1], x.dtype)
-
-
-averaging = functools.cache(lambda m, dtype: np.full((m, 1), 1 / m, dtype))
-
-
 def initial_parameters(sizes, rng):
-    """Weights and biases, uniform in -1/sqrt(n)..1/sqrt(n) (Glorot & Bengio 2010, eq. 1, for the weights), float32."""
+    """Each layer's W (n, m), then b (m,), flat, float32: uniform in ±1/sqrt(n) (Glorot & Bengio 2010, eq. 1, for W)."""
     layers = [rng.uniform(-1, 1, (n + 1) * m) / np.sqrt(n) for n, m in pairwise(sizes)]
     return np.concatenate(layers).astype(np.float32)
 
@@ -64,9 +64,9 @@ class MLP:
     parameters: all weights and biases in one flat vector; `layers`, a list of (W (n, m), b (m,)), are views of it."""
 
     def __init__(self, sizes, parameters, norm=True):
-        self.parameters, self.norm, self.layers = parameters, norm, []
+        self.parameters, self.norm, self.layers, rest = parameters, norm, [], parameters
         for n, m in pairwise(sizes):
-            W, b, parameters = np.split(parameters, [n * m, (n + 1) * m])
+            W, b, rest = np.split(rest, [n * m, (n + 1) * m])
             self.layers.append((W.reshape(n, m), b))
 
     def forward(self, x):
@@ -85,7 +85,7 @@ class MLP:
         for (W, _), (x, h, std) in zip(reversed(self.layers), reversed(cache)):
             dx, dW, db = linear_backward(dz, x, W)
             gradients = [dW.ravel(), db, *gradients]
-            if h is not None:  # else x is the network's input
+            if h is not None:  # x came out of a layer; else it is the network's input
                 dh = relu_backward(dx, x)
                 dz = layer_norm_backward(dh, h, std) if self.norm else dh
         return np.concatenate(gradients)

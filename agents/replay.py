@@ -16,8 +16,8 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """The transitions `first`, tuples (s, a, r, s', terminated) such as the LLM's, which stay; and behind these n_first
-    the newest of the run's own, at most `capacity`."""
+    """The first n_first rows hold the transitions `first`, tuples (s, a, r, s', terminated) as of the LLM, for good;
+    the next `capacity` rows are a ring of the run's own."""
 
     def __init__(self, capacity, observation_space, first=()):
         first = list(first)
@@ -40,6 +40,6 @@ class ReplayBuffer:
         self.added += 1
 
     def sample(self, size, rng):
-        """A Batch of `size` transitions, drawn uniformly, with replacement."""
+        """A Batch of `size` transitions, drawn uniformly, with replacement. The buffer must not be empty."""
         rows = (rng.random(size) * len(self)).astype(np.int64)  # rng.integers takes three times as long
         return Batch(*[column.take(rows, axis=0) for column in self.columns])

@@ -29,5 +29,5 @@ class QTable:
             gradient = td_gradient(batch, q, y)
         pair = np.ravel_multi_index((s, a), self.q.shape)
         k = np.bincount(pair)[pair]
-        np.subtract.at(self.q, s, settings.table_learning_rate * gradient / k[:, None])
+        np.subtract.at(self.q, s, settings.table_learning_rate * gradient / k[:, None])  # `-=` drops repeated s
         self.updates += 1
