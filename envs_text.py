@@ -5,7 +5,6 @@
 import importlib
 import math
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from episodes import play
 from files import LARGEST, UserError, need
+from replies import parse_action
 
 RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
@@ -43,7 +44,8 @@ class Environment(NamedTuple):
 
 
 def check(environment):
-    """Raises UserError, saying what to change, where the parts of an Environment do not fit together."""
+    """Raises UserError, saying what to change, where the parts of an Environment do not fit together, or an episode of
+    random play, told in words, fails."""
     make, actions, rules, budget = environment.make, environment.actions, environment.rules, environment.evaluations
     low, high = environment.low, environment.high
     need(callable(make) and callable(environment.describe), "its make and its describe are not both functions")
@@ -54,9 +56,10 @@ def check(environment):
     space, choice, n = env.observation_space, env.action_space, len(actions)
     playable = isinstance(choice, gym.spaces.Discrete) and (choice.start, choice.n) == (0, n)
     need(playable, f"its action space is {choice}, not Discrete({n}) as its actions {actions}")
-    need(all(isinstance(word, str) for word in actions), f"of its actions {actions} one is no text")
-    clear = all(re.search(r"\w", word) and (not word.isdecimal() or word == str(i)) for i, word in enumerate(actions))
-    need(clear, f"of its actions {actions} one is empty, or the number of another")
+    need(all(isinstance(word, str) and word.strip() for word in actions), f"of its actions {actions} one is no text")
+    for i, word in enumerate(actions):
+        clear = parse_action(str(i), actions) == i and parse_action(word, actions) in (i, None)
+        need(clear, f"of its actions {actions} number {i} is mistaken for another; give it a name of its own")
     if isinstance(space, gym.spaces.Discrete):
         valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None
     else:
@@ -73,20 +76,26 @@ def check(environment):
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
     cells = sum(map(len, environment.grid or ()))
     need(cells in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
-    begun = env.reset(seed=0)
-    try:
-        stepped = env.step(0)
-    except (TypeError, ValueError) as error:
-        need("unpack" not in str(error), f"its step gives no tuple of 5: {error}")  # as Gymnasium's wrappers need it
-        raise
-    for what, given, n in ("reset", begun, 2), ("step", stepped, 5):
+    for what, call, n in ("reset", lambda: env.reset(seed=0), 2), ("step", lambda: env.step(0), 5):
+        try:
+            given = call()
+        except (TypeError, ValueError) as error:
+            need("unpack" not in str(error), f"its {what} gives no tuple of {n}: {error}")  # as wrappers need it
+            raise
         need(isinstance(given, tuple) and len(given) == n, f"its {what} gives {given!r}, not a tuple of {n}")
         observation, shape = given[0], np.shape(given[0])
         need(shape == space.shape, f"its {what} gives an observation of shape {shape}, not {space.shape}")
         inside = low is not None or space.contains(observation)
         need(inside, f"its {what} gives {observation!r}, which is not in {space}")
-    reward = np.asarray(stepped[1])
-    need(reward.shape == () and reward.dtype.kind in "biuf", f"its step gives the reward {stepped[1]!r}, no number")
+    reward, rng = np.asarray(given[1]), np.random.default_rng(0)
+    need(reward.shape == () and reward.dtype.kind in "biuf", f"its step gives the reward {given[1]!r}, no number")
+
+    def act(observation):
+        sentence = environment.describe(observation)
+        need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
+        return rng.integers(len(actions))
+
+    play(other, act, seed=0)
 
 
 def frozen_lake(name):

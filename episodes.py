@@ -39,7 +39,7 @@ class Episode(NamedTuple):
 def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
-    Raises UserError if an observation or a reward is no number that a file of episodes may hold."""
+    Raises UserError if an observation or a reward is none that a file of episodes may hold."""
     observation, _ = env.reset(seed=seed)
     observations, actions, rewards, terminated, truncated = [np.copy(observation)], [], [], False, False
     while not (terminated or truncated):
@@ -47,12 +47,15 @@ def play(env, policy, seed):
         observation, reward, terminated, truncated, _ = env.step(action)
         observations.append(np.copy(observation))  # the environment may write the next one into the same array
         actions.append(action)
-        rewards.append(float(reward))
-    space = env.observation_space
-    arrays = np.array(observations, space.dtype), np.array(actions), np.array(rewards)
-    if not all((abs(each) <= LARGEST).all() for each in arrays):
-        raise UserError(f"episode with seed {seed}: an observation or a reward is not finite, or above {LARGEST:g}")
-    check_states(space, arrays[0], f"episode with seed {seed}")
+        rewards.append(reward)
+    space, where = env.observation_space, f"episode with seed {seed}"
+    check_states(space, observations, where)
+    try:
+        arrays = np.array(observations, space.dtype), np.array(actions), np.array(rewards, float)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: an observation is of another shape, or a reward is no number: {error}") from None
+    finite = all((abs(each) <= LARGEST).all() for each in arrays)
+    need(finite, f"{where}: an observation or a reward is not finite, or above {LARGEST:g}")
     return Episode(seed, *arrays, bool(terminated), bool(truncated))
 
 
@@ -85,7 +88,8 @@ def evaluate(agent, envs):
 def check_states(space, observations, where):
     """Raises UserError if one of the `observations` is no state of a table; vectors may leave their `space`."""
     if isinstance(space, gym.spaces.Discrete):
-        need(all(map(space.contains, observations)), f"{where}: an observation is not in {space}")
+        for each in observations:
+            need(space.contains(each), f"{where}: the observation {each} is not in {space}")
 
 
 def transitions(episodes):

@@ -1,5 +1,6 @@
 """The environments in words: rules, sentences; and what is said of them, computed anew."""
 
+import itertools
 import json
 import re
 import sys
@@ -209,6 +210,18 @@ def giving(like, method, change):
     return {"make": make}
 
 
+def later(change, like=LAKE):
+    """Likewise of its step, but of the second alone."""
+
+    def make():
+        env, steps = like.make(), itertools.count(1)
+        usual = env.step
+        env.step = lambda action: change(*usual(action)) if next(steps) == 2 else usual(action)
+        return env
+
+    return {"make": make}
+
+
 def described(monkeypatch, like, **changes):
     """What `find_environment` makes of such a description."""
     monkeypatch.setitem(envs_text.ENVIRONMENTS, "Odd-v0", lambda name: like._replace(**{"rules": "Play."} | changes))
@@ -266,8 +279,17 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"reward_scale": 0}, "its reward_scale is not above 0"),
         (LAKE, {"evaluations": 0}, "its evaluations are 0, not a whole number from 1 on"),
         (LAKE, {"evaluations": 12.0}, "its evaluations are 12.0, not a whole number"),
-        (CART, {"actions": ("1", "0")}, "is empty, or the number of another"),
-        (CART, {"actions": ("left", " ")}, "is empty, or the number of another"),
+        (CART, {"actions": ("1", "0")}, "number 0 is mistaken for another"),
+        (CART, {"actions": ("left", "Left")}, "number 1 is mistaken for another"),
+        (CART, {"actions": ("left", " ")}, r"of its actions .* one is no text"),
+        (LAKE, later(lambda o, *rest: (16, *rest)), "the observation 16 is not in Discrete.16"),
+        (LAKE, later(lambda o, *rest: (-1, *rest)), "the observation -1 is not in Discrete.16"),
+        (LAKE, later(lambda o, *rest: (1.0, *rest)), "the observation 1.0 is not in Discrete.16"),
+        (LAKE, later(lambda o, r, *rest: (o, None, *rest)), "or a reward is not finite"),
+        (LAKE, later(lambda o, r, *rest: (o, np.inf, *rest)), "a reward is not finite"),
+        (LAKE, later(lambda o, r, *rest: (o, "much", *rest)), "or a reward is no number"),
+        (CART, later(lambda o, *rest: (o[:1], *rest), CART), "an observation is of another shape"),
+        (LAKE, {"describe": lambda s: None}, "describes an observation as None, not in words"),
         (CART, {"actions": (0, 1)}, r"of its actions \(0, 1\) one is no text"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, (4,), bool))}, "or a row of numbers"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, ())), "low": None, "high": None}, "or a row of numbers"),

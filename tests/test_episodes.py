@@ -439,13 +439,13 @@ def test_the_record_of_an_episode_leaves_out_what_is_unknown():
 @pytest.mark.parametrize("wrong", [0, 3])  # shown by reset, and at the end
 def test_an_observation_that_is_none_of_a_tables_states_is_refused(wrong):  # before a file holds it
     env = gym.wrappers.TransformObservation(Doubling(3), lambda s: 4 if s == wrong else s, gym.spaces.Discrete(4))
-    with pytest.raises(UserError, match=r"episode with seed 7: an observation is not in Discrete\(4\)"):
+    with pytest.raises(UserError, match=r"episode with seed 7: the observation 4 is not in Discrete\(4\)"):
         play(env, lambda s: 0, 7)
 
 
 def test_such_a_one_at_the_end_of_an_evaluation_is_refused():  # a table would show its last row for -1
     env = gym.wrappers.TransformObservation(Doubling(3), lambda s: -1 if s == 3 else s, gym.spaces.Discrete(4))
-    with pytest.raises(UserError, match=r"the end of an evaluation: an observation is not in Discrete\(4\)"):
+    with pytest.raises(UserError, match=r"the end of an evaluation: the observation -1 is not in Discrete\(4\)"):
         evaluate(table(4), [gym.wrappers.TransformObservation(Doubling(3), int, gym.spaces.Discrete(4)), env])
 
 
