@@ -74,8 +74,9 @@ def check(environment):
     need(environment.reward_scale > 0, "its reward_scale is not above 0")
     need(isinstance(rules, str) and rules.strip(), "it has no rules; give its Environment `rules`")
     need(type(budget) is int and budget > 0, f"its evaluations are {budget!r}, not a whole number from 1 on")
-    cells = sum(map(len, environment.grid or ()))
-    need(cells in (0, getattr(space, "n", 0)), "its grid has not one letter a state")
+    widths = [len(row) for row in environment.grid or ()]
+    whole = sum(widths) in (0, getattr(space, "n", 0)) and len(set(widths)) <= 1
+    need(whole, "its grid has not one letter a state, in rows of one length")
     for what, call, n in ("reset", lambda: env.reset(seed=0), 2), ("step", lambda: env.step(0), 5):
         try:
             given = call()
@@ -232,8 +233,9 @@ def own_environments(module):
         found = importlib.import_module(module)
     except (ImportError, SyntaxError, SystemExit) as error:
         raise UserError(f"{wrong}: {str(error) or 'it ends Python'}") from None
-    need(isinstance(getattr(found, "ENVIRONMENTS", None), dict), f"{wrong}, a dict; the one that is found is {found}")
-    return found.ENVIRONMENTS
+    known = getattr(found, "ENVIRONMENTS", None)
+    need(known and isinstance(known, dict), f"{wrong}, a dict; the one that is found is {found}")
+    return known
 
 
 def find_environment(name, reasoning=False):

@@ -4,7 +4,6 @@ A rollout file is JSON Lines: a header, which says how many episodes follow, the
 written here carries the CRC-32 of its other fields, so that damage is noticed wherever it is."""
 
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -110,10 +109,10 @@ def record_of(episode):
 
 
 def write_rollouts(path, header, episodes):
-    """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the file at `path`."""
+    """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the file at the Path `path`."""
     records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
     lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
-    write_whole(Path(path), "".join(lines).encode())
+    write_whole(path, "".join(lines).encode())
 
 
 def recorded_environment(path):
@@ -126,10 +125,10 @@ def recorded_environment(path):
 
 
 def read_rollouts(path, env_name, env):
-    """The (header, list of Episode) in the file at `path`, checked against the gymnasium.Env `env` and its name. Raises
-    UserError, naming file and line, for anything that is not such a file, and OSError if it cannot be read."""
-    need(Path(path).is_file(), f"there is no file {path} of recorded episodes")
-    lines = Path(path).read_bytes().rstrip().splitlines()
+    """The (header, list of Episode) in the file at the Path `path`, checked against the gymnasium.Env `env` and its
+    name. Raises UserError, naming file and line, for what is not such a file, and OSError if it cannot be read."""
+    need(path.is_file(), f"there is no file {path} of recorded episodes")
+    lines = path.read_bytes().rstrip().splitlines()
     has_checksums = any(b'"crc32"' in line for line in lines)  # one that was written elsewhere may have none at all
     number, header, episodes = 0, {}, []
     try:

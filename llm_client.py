@@ -230,7 +230,7 @@ class ChatClient:
             advice = f"; set {self.asking.api_key_env} to a key that it accepts"
         elif status // 100 == 3:
             advice = "; give --base-url the address that it sends you to, as far as /v1"
-        elif status // 100 == 2 or status in (404, 405) or str(self.asking.model) in said:
+        elif status // 100 == 2 or status in (404, 405) or (status != 429 and str(self.asking.model) in said):
             models = []
             with suppress(UserError):  # what was refused is told, whatever comes of this
                 models = self.models()

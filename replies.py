@@ -43,7 +43,7 @@ FIRST = r"\W*(?=N)(?!N[\s\S]*\n[^\w\n]*(?:N|\d[.:)] ))"  # a number, but no list
 ENDING = r"(?=[\s\S]{0,500}\Z)"  # so far from the end a last line may begin; without a bound a loop takes time squared
 LAST_LINE = rf"(?:(?!\W*N\d+\W*\n)[\s\S]*[a-z.!:]\s*\n(?=\W{{0,40}}N\d+(?![.)])){ENDING})?"  # after a sentence, if any
 WHY = "because|since|as"
-END = rf"(?:[\s)]*(?:(?m:$)|(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b))|[^\w\n?❌✗👎]*(?m:$))"  # of its line, or a reason
+END = rf"(?:[\s)]*(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b)|[^\w\n?❌✗👎]*(?m:$))"  # of its line, or a reason
 LINE = r"[^\w\n]*\n\W*"  # the end of one
 PLAYS_A_TURN = rf"{LINE}(?:(?:you|turn|next)\b|then\s*\Z)"  # that it makes up
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason

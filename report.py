@@ -15,11 +15,12 @@ import files
 import terminal
 from files import UserError, need
 
-ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its folder unless that is
-the first `online`'s. regret: evaluations x the best attainable return, less the cumulative reward. online's / its:
-regret of `online` over that of the row. t: by how many standard errors its reward is above that of `online`, seed by
-seed if they have the same. own steps: online's / its without the LLM's episodes, over as many evaluations of `online`.
-last 30: the mean of the last 30 evaluations. A 95% interval and t need five seeds that vary."""
+ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its model and its folder
+unless these are the usual ones, of the first `online`'s folder. regret: evaluations x the best attainable return, less
+the cumulative reward. online's / its: regret of `online` over that of the row. t: by how many standard errors its
+reward is above that of `online`, seed by seed if they have the same. own steps: online's / its without the LLM's
+episodes, over as many evaluations of `online`. last 30: the mean of the last 30 evaluations. A 95% interval and t need
+five seeds that vary."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret"
 HEAD += " | online's / its | t | own steps | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
@@ -91,7 +92,7 @@ def t_statistic(a, b, paired):
 def low_to_high(samples, places=1):
     """Their `interval` as text, with so many decimals; "" if it has no width."""
     low, high = interval(samples)
-    return f"{low:,.{places}f} to {high:,.{places}f}" if low < high else ""
+    return f"{terminal.rounded(low, places)} to {terminal.rounded(high, places)}" if low < high else ""
 
 
 def ratio(theirs, its):
@@ -116,7 +117,7 @@ def table(rows):
         totals, regret, baseline = returns.sum(1), best - returns.mean(0), best - online["returns"].mean(0)
         t = t_statistic(totals, online["returns"].sum(1), row["seeds"] == online["seeds"])
         after_llm = regret[n_llm:]
-        cells = [env, name, len(totals), f"{totals.mean():,.1f}", low_to_high(totals)]
+        cells = [env, name, len(totals), terminal.rounded(totals.mean()), low_to_high(totals)]
         cells += ["unknown" if np.isnan(best) else terminal.rounded(regret.sum()), ratio(baseline.sum(), regret.sum())]
         cells.append("" if np.isnan(t) else terminal.rounded(t))
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")

@@ -26,6 +26,7 @@ def guard(main, name):
     """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
     130. All else is a fault: its traceback, and 1."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdout, sys.stderr = (each or open(os.devnull, "w") for each in (sys.stdout, sys.stderr))  # noqa: SIM115
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     try:
         main()
@@ -166,7 +167,7 @@ def parse(methods, settings, asking, arguments=None):
 
 def rounded(number, places=1):
     """`number` as text, with so many decimals; never -0.0."""
-    return f"{round(number, places) + 0.0:,.{places}f}"
+    return f"{round(float(number), places) + 0.0:,.{places}f}"  # NumPy's own would round 108.65 + 1e-14 down
 
 
 def curve(returns, low, high, width):
@@ -195,7 +196,7 @@ def table(returns, best_return, columns=80):
     room = max(1, columns - len(head))
     for method, mean in means.items():
         regret = "unknown" if best_return is None else rounded(best_return * len(mean) - mean.sum())
-        figures = row(method, wide, f"{mean.sum():,.1f}", f"{mean.mean():,.2f}", regret)
+        figures = row(method, wide, rounded(mean.sum()), rounded(mean.mean(), 2), regret)
         lines.append(figures + curve(mean, low, high, room))
     return lines
 

@@ -63,7 +63,7 @@ def steps(environment, episode, agent):
     """The lines that tell an Episode: at each step the map, the sentence, the answer or the values, and what came."""
     for t, (observation, action) in enumerate(zip(episode.observations, episode.actions)):  # not the last observation
         yield from ("", f"step {t}: {environment.describe(observation)}")
-        for i, row in enumerate(environment.grid):
+        for i, row in enumerate(environment.grid or ()):
             yield " ".join("@" if i * len(row) + j == observation else cell for j, cell in enumerate(row))
         if episode.replies:
             unclear = names_none(episode.replies[t], environment.actions)
@@ -134,7 +134,7 @@ def main():
         lines = [*str(rules).splitlines(), *steps(environment, episode, agent)]
     mean, columns = np.mean([each.total for each in episodes]), shutil.get_terminal_size().columns
     shown = [textwrap.fill(line, columns) for line in map(terminal.printable, lines)]
-    who = terminal.printable(header.get("model"))
+    who = terminal.printable(header.get("model") or "an unnamed player")
     try:
         if options.pictures:  # first, since `| head` may end what is printed
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch

@@ -17,17 +17,19 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import terminal
 from envs_text import find_environment
-from episodes import Episode, episode_of, read_rollouts, record_of, recorded_environment, write_rollouts
+from episodes import Episode, episode_of, read_rollouts, record_of, write_rollouts
 from files import UserError, check_writable, need
+from watch import environment_of
 
 
-def to_minari(path, dataset_id):
-    """Makes the Minari dataset called `dataset_id` of a rollout file; its header is the dataset's description."""
+def to_minari(path, dataset_id, own=None):
+    """Makes the Minari dataset called `dataset_id` of a rollout file; its header is the dataset's description. own: as
+    for `environment_of`."""
     import minari
     from minari.data_collector import EpisodeBuffer
 
-    env_name = recorded_environment(path)
-    env = find_environment(env_name).make()
+    env_name, environment = environment_of(path, own)
+    env = environment.make()
     header, episodes = read_rollouts(path, env_name, env)
 
     def buffer(e):
@@ -70,11 +72,11 @@ def main():
     parser = terminal.Parser(description="Recorded episodes as a Minari dataset, and back.")
     parser.add_argument("source", help="a rollout file, ....jsonl, or the name of a Minari dataset")
     parser.add_argument("target", help="the other of the two")
-    parser.add_argument("--env", help="whose episodes the dataset holds")
+    parser.add_argument("--env", help="whose episodes they are, if a dataset's or of your own MODULE:NAME")
     options = parser.parse_args()
     need(find_spec("minari") and find_spec("h5py"), "it needs Minari; pip install 'minari[hdf5]'")
     if options.source.endswith(".jsonl"):
-        to_minari(Path(options.source), options.target)
+        to_minari(Path(options.source), options.target, options.env)
     elif options.target.endswith(".jsonl") and options.env:
         check_writable(Path(options.target))
         from_minari(options.source, Path(options.target), options.env)

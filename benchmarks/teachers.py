@@ -60,7 +60,7 @@ def compare(rows):
             of_teacher[row["method"]] = ratio(its.sum(1), theirs.sum(1))
     for (env, model, folder), lost in pupils.items():
         environment = find_environment(env)
-        recording = (ROOT / "rollouts" if folder == "main" else TEACHERS / folder) / f"{env}.jsonl"
+        recording = (ROOT / "rollouts" if folder == "main" else TEACHERS / folder) / file_name(f"{env}.jsonl")
         if recording.is_file():
             _, episodes = read_rollouts(recording, env, environment.make())
             level = np.mean([episode.total for episode in episodes]) - environment.random_return

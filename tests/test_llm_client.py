@@ -199,9 +199,10 @@ def test_more_can_be_put_into_each_request():
 # Faults
 
 
-def test_a_stream_of_an_answer_is_not_asked_for():
-    with pytest.raises(UserError, match="leave stream out of --extra"):
-        ChatClient(Asking("http://host/v1", "small", extra={"stream": True}))
+@pytest.mark.parametrize("extra", [{"stream": True}, {"model": "other"}, {"messages": [{"role": "user"}]}])
+def test_neither_a_stream_nor_another_model_or_prompt_is_asked_for(extra):
+    with pytest.raises(UserError, match=f"leave {', '.join(extra)} out of --extra"):
+        ChatClient(Asking("http://host/v1", "small", extra=extra))
     assert ChatClient(Asking("http://host/v1", "small", extra={"stream": False})).body["stream"] is False
 
 
@@ -317,6 +318,19 @@ def test_who_has_no_credit_is_told_at_once_unless_it_is_a_limit_to_the_speed(mon
             one.ask(HELLO)
         assert one.costs["requests"] == 1
         assert one.ask(HELLO) == "0" == one.ask(HELLO) and one.costs["requests"] == 4
+
+
+def test_who_has_no_credit_for_a_model_is_not_asked_for_its_name_again_and_again(monkeypatch):
+    def refusal(self):
+        self.send(429, json.dumps({"error": {"message": "no credit for small", "code": "insufficient_quota"}}))
+
+    with ChatServer() as server:
+        monkeypatch.setattr(Handler, "do_GET", refusal)
+        monkeypatch.setattr(Handler, "answer", lambda self, *_: refusal(self))
+        with pytest.raises(UserError, match=r"answers 429: no credit for small$"):
+            client(server).ask(HELLO)
+        with pytest.raises(UserError, match=r"answers 429: no credit for small$"):
+            client(server).models()
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/chat/completions", "/chat/completions/"])

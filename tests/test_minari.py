@@ -70,6 +70,16 @@ def test_an_episode_that_a_foreign_dataset_cuts_off_without_a_word_is_truncated(
     assert (episode.terminated, episode.truncated, len(episode.actions)) == (False, True, 2)
 
 
+def test_what_a_file_names_is_no_reason_to_import_it(folder, own_module):
+    own_module("raise SystemExit('imported')\n")
+    header = {"env": "my_games:CliffWalking-v1"}
+    write_rollouts(folder / "own.jsonl", header, recorded("CliffWalking-v1")[1])
+    with pytest.raises(UserError, match="give --env my_games:CliffWalking-v1, if its module may be imported"):
+        to_minari(folder / "own.jsonl", "own-v0")
+    own_module("import envs_text\nENVIRONMENTS = {'CliffWalking-v1': envs_text.cliff_walking}\n")
+    assert to_minari(folder / "own.jsonl", "own-v0", header["env"]).total_episodes == 10
+
+
 @pytest.mark.parametrize("name", ["kept/claude-v0", "a b-v0", "a.b-v0", "../up-v0", "lake"])
 def test_a_dataset_that_is_there_or_cannot_be_is_refused(folder, name):
     to_minari(recording("CliffWalking-v1"), "kept/claude-v0")

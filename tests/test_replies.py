@@ -188,6 +188,11 @@ def test_what_names_no_action_or_leaves_it_open_is_invalid(reply):
     ('{{"{}_action": 2, "why": "left is a hole"}}', "best, chosen, final, my, selected", 2),
     ('{{"action": 2, "{}_action": 1}}', "previous, last, alternative, worst, fallback, rejected, next", 2),
     ("{}Action: 1", "<|channel|>, <|START_THINKING|>, [THINK], <think>", None),
+    ("I would{} choose action: 2", "n't, n’t", None), ("{} is 2", "answer, choice, decision, move", 2),
+    ("{}: 2", "Final, **Final**, Answer, Action, Move", 2), ("{} action: 2", "Otherwise, When safe", None),
+    ("Action: 2. That {} a mistake.", "is, was", None), ("Action: 2. {}.", "Let me reconsider, That was wrong", None),
+    ("Action: 2. So go left{} It is safer", "\n, ., !", None), ("The {} action: 2", "opposite, rejected", None),
+    ("As a {}: action: 2", "first thought, backup", None),
     ("Action: 1{}2", "<|channel|>final<|message|>, <|END_THINKING|>, [/THINK], </think>", 2),
 ])  # fmt: skip
 def test_each_word_means_what_it_means(sentence, words, action):
@@ -230,6 +235,13 @@ def test_to_wait_is_no_second_thought():
     for reply in "0\n\nThe ball is not in play, so I wait.", "0\nWait for the ball.", "Action: stay (and wait)":
         assert parse_action(reply, actions) == 0
     assert parse_action("0\n\nHmm, wait, 1 is better.", actions) is None
+
+
+@pytest.mark.parametrize("actions", [("torque -1", "no torque", "torque +1"), ("-1", "+1"), ("x: -1", "x: 0", "x: +1")])
+def test_signs_belong_to_a_name(actions):
+    for i, word in enumerate(actions):
+        for reply in str(i), f"Action: {i}", word, f"Action: {word}", f"{i} ({word})":
+            assert parse_action(reply, actions) == i, reply
 
 
 def test_a_longer_name_does_not_name_a_shorter_one():

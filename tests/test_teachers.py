@@ -1,5 +1,7 @@
 """Teachers of graded quality: their episodes, and what becomes of their pupils."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers import environment
@@ -11,6 +13,7 @@ from report import group
 
 LAKE = "FrozenLake-v1"
 QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9, "--early-updates", 1]
+TWO = [*QUICK[2:], "--seeds", 2]
 
 
 @pytest.fixture
@@ -42,6 +45,12 @@ def test_a_policy_of_an_environment_of_ones_own_teaches_where_it_is_to(command, 
     command(policy, "--env", env, "--out", "mine", program=teachers)
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/random-*/*")}
     assert names == {f"mine/random-{share:g}/benchmarks.untuned-FrozenLake8x8-v1.jsonl" for share in teachers.SHARES}
+    recording = "mine/random-1/benchmarks.untuned-FrozenLake8x8-v1.jsonl"
+    command("--env", env, *TWO, "--method", "loro", "--rollouts", recording, "--out", "taught/random-1")
+    command("--env", env, *TWO, "--method", "online", "--out", "taught/main")
+    monkeypatch.setattr(teachers, "TEACHERS", Path("mine"))
+    ((found, teacher, _, covered, _),) = compared("taught")
+    assert (found, teacher) == (env, "online-0, 100% at random") and covered > 0
 
 
 def test_a_pupil_is_told_by_what_it_loses_over_what_online_does(recorded, command):

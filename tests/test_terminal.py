@@ -436,6 +436,21 @@ def test_what_is_refused_is_said_though_nobody_reads_what_came_before():
     assert process.stderr.read() == "x.py: [Errno 2] None: 'a'\n" and process.wait() == 2
 
 
+@pytest.mark.parametrize("code", [0, 2])
+def test_streams_that_are_closed_are_done_without(code, tmp_path):
+    after = "raise terminal.UserError('no')" if code else "pass"
+    program = f"import terminal\ndef main():\n    terminal.status('a'); print('b'); open('c', 'w'); {after}\n"
+    (tmp_path / "closed.py").write_text(f"{program}terminal.guard(main, 'x.py')\n")
+    call = f"cd {tmp_path} && PYTHONPATH={ROOT} exec {sys.executable} closed.py >&- 2>&-"
+    assert subprocess.run(["bash", "-c", call], timeout=60).returncode == code and (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("kind", [float, np.float64])
+def test_a_number_is_rounded_like_any_other(kind):
+    assert terminal.rounded(kind(108.65000000000001)) == "108.7" and terminal.rounded(kind(-0.04)) == "0.0"
+    assert terminal.rounded(kind(-0.4), 0) == "0" and terminal.rounded(kind(1234.5678), 2) == "1,234.57"
+
+
 def test_a_terminal_without_arrows_shows_something_else():
     process = guarded("print('a ← b')", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert process.communicate() == ("a ? b\n", "") and process.returncode == 0

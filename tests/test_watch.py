@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import files
 import loro
 import watch
+from benchmarks import measure
 from envs_text import find_environment
 from episodes import play, read_rollouts, record_of
 from files import UserError
@@ -286,6 +287,18 @@ def test_what_a_recording_says_does_not_steer_the_terminal(shown, tmp_path):
     assert "\x1b" not in told and "a [2Jb" in told and "by c [2Jd" in told
 
 
+def test_a_player_without_a_name_is_called_so(shown, tmp_path):
+    header = {"format": "loro-rollouts-1", "env": "CliffWalking-v1"}
+    path = write_lines(tmp_path / "kept.jsonl", header, record_of(recorded("CliffWalking-v1")[1][0]))
+    assert "1 episodes by an unnamed player, mean return -13.00" in shown(path)
+
+
+def test_a_world_without_a_map_is_told_without_one():
+    lines = [list(watch.steps(environment("FrozenLake-v1")._replace(grid=grid), recorded("FrozenLake-v1")[1][0], None))
+             for grid in (None, ())]
+    assert lines[0] == lines[1] and "step 0: You are at row 0, column 0." in lines[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -420,6 +433,7 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
         ("import sys; sys.exit()", ValueError, "'my_broken' is no module with ENVIRONMENTS: it ends Python"),
         ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
+        ("ENVIRONMENTS = {}", ValueError, "with ENVIRONMENTS, a dict; the one that is found"),
         ("ENVIRONMENTS = {1: None}", ValueError, "choose one of my_broken:1, or your own"),
         ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "with ENVIRONMENTS, a dict; the one that is found is .*broken.py"),
     ],
@@ -561,19 +575,34 @@ def numbered(space):
     return gym.wrappers.TransformObservation(env, lambda s: np.array([s[2] > 0, 1 + (s[3] > 0)]), space)
 
 
-def test_a_random_policy_gives_what_a_description_needs():
-    from benchmarks.measure import measure
+def test_what_is_measured_is_printed_so_that_a_description_may_hold_it(own_module, command):
+    own_module("""
+import gymnasium as gym, numpy as np
+from envs_text import cart_pole
+def far(**options):
+    env, space = gym.make("CartPole-v1", max_episode_steps=20), gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    return gym.wrappers.TransformObservation(env, lambda s: np.float32([10020 + 10 * s[0]]), space)
+def described(name):
+    return cart_pole(name)._replace(make=far, describe=str, rules="Play.", low=(0,), high=(1,))
+ENVIRONMENTS = {"Far-v0": described}
+""")
+    printed = command("my_games:Far-v0", program=measure).out
+    found = {}
+    exec(printed.replace(",\n", "\n"), found)
+    assert found["low"][0] < found["high"][0] and found["random_return"] == float(f"{found['random_return']:.3g}")
 
-    found = measure(environment("CartPole-v1"), 50)
+
+def test_a_random_policy_gives_what_a_description_needs():
+    found = measure.measure(environment("CartPole-v1"), 50)
     assert found["random_return"] == pytest.approx(22.4, abs=4) and found["reward_scale"] == 0.2
     assert found["random_std"] == pytest.approx(11.8, abs=4)
     assert found["low"][[0, 2]] == pytest.approx([-4.8, -0.419], abs=1e-3) and -3 < found["low"][1] < -1
     env, rng = environment("CartPole-v1").make(), np.random.default_rng(0)
     two = [play(env, lambda observation: rng.integers(2), seed).total for seed in range(2)]
-    assert measure(environment("CartPole-v1"), 2)["random_std"] == pytest.approx(abs(two[0] - two[1]) / 2**0.5)
-    assert measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
+    assert measure.measure(environment("CartPole-v1"), 2)["random_std"] == pytest.approx(abs(two[0] - two[1]) / 2**0.5)
+    assert measure.measure(environment("FrozenLake-v1"), 5)["reward_scale"] == 1
     cards = environment("CartPole-v1")._replace(make=lambda: numbered(gym.spaces.MultiDiscrete([4, 4])))
-    assert measure(cards, 5)["low"].tolist() == [0, 1] and measure(cards, 5)["high"].tolist() == [1, 2]
+    assert measure.measure(cards, 5)["low"].tolist() == [0, 1] and measure.measure(cards, 5)["high"].tolist() == [1, 2]
     still = environment("CartPole-v1")._replace(make=never_changing)
-    assert [measure(still, 5)[name].tolist() for name in ("low", "high")] == [[1.0, 0.0], [2.0, 1.0]]
-    assert measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)
+    assert [measure.measure(still, 5)[name].tolist() for name in ("low", "high")] == [[1.0, 0.0], [2.0, 1.0]]
+    assert measure.measure(environment("CliffWalking-v1"), 5)["reward_scale"] == pytest.approx(0.02, abs=0.004)
