@@ -40,22 +40,23 @@ def play(env, policy, seed):
 
     Raises UserError if an observation or a reward is none that a file of episodes may hold."""
     observation, _ = env.reset(seed=seed)
-    observations, actions, rewards, terminated, truncated = [np.copy(observation)], [], [], False, False
-    while not (terminated or truncated):
-        action = int(policy(observation))
-        observation, reward, terminated, truncated, _ = env.step(action)
+    observations, actions, rewards, terminated, truncated = [], [], [], False, False
+    while True:
+        check_observation(env.observation_space, observation, f"episode with seed {seed}")
         observations.append(np.copy(observation))  # the environment may write the next one into the same array
-        actions.append(action)
+        if terminated or truncated:
+            break
+        actions.append(int(policy(observation)))
+        observation, reward, terminated, truncated, _ = env.step(actions[-1])
         rewards.append(reward)
-    space, where = env.observation_space, f"episode with seed {seed}"
-    check_states(space, observations, where)
     try:
-        arrays = np.array(observations, space.dtype), np.array(actions), np.array(rewards, float)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{where}: an observation is of another shape, or a reward is no number: {error}") from None
-    finite = all((abs(each) <= LARGEST).all() for each in arrays)
-    need(finite, f"{where}: an observation or a reward is not finite, or above {LARGEST:g}")
-    return Episode(seed, *arrays, bool(terminated), bool(truncated))
+        steps = np.array(observations, env.observation_space.dtype), np.array(actions), np.array(rewards)
+        numbers = steps[2].ndim == 1 and steps[2].dtype.kind in "biuf"
+        fine = numbers and all((abs(each) <= LARGEST).all() for each in steps)
+    except ValueError:  # some rewards are lists
+        fine = False
+    need(fine, f"episode with seed {seed}: an observation or a reward is no finite number up to {LARGEST:g}")
+    return Episode(seed, *steps[:2], steps[2].astype(float), bool(terminated), bool(truncated))
 
 
 def act(agent, epsilon, rng, observation):
@@ -67,7 +68,7 @@ def act(agent, epsilon, rng, observation):
 
 def evaluate(agent, envs):
     """An evaluation: the mean return of one greedy episode in each of `envs`, played side by side. Raises UserError
-    if it, or one of the agent's last values, is no finite number, or if a last observation is no state of a table."""
+    if it, or one of the agent's last values, is no finite number, or if a last observation does not fit."""
     observations = [env.reset()[0] for env in envs]
     playing, total = list(range(len(envs))), 0.0
     while playing:
@@ -80,15 +81,18 @@ def evaluate(agent, envs):
     if not (np.isfinite(total) and np.isfinite(values).all()):  # at once, and not after hours
         what = "an evaluation earned, or the agent expects, what is no finite number"
         raise UserError(f"{what}; look at the environment's rewards and observations, or lower the learning rate")
-    check_states(envs[0].observation_space, observations, "the end of an evaluation")
+    for each in observations:
+        check_observation(envs[0].observation_space, each, "the end of an evaluation")
     return total / len(envs)
 
 
-def check_states(space, observations, where):
-    """Raises UserError if one of the `observations` is no state of a table; vectors may leave their `space`."""
+def check_observation(space, observation, where):
+    """Raises UserError if it is no state of a table, or no vector of the right length; its numbers may be outside."""
     if isinstance(space, gym.spaces.Discrete):
-        for each in observations:
-            need(space.contains(each), f"{where}: the observation {each} is not in {space}")
+        need(space.contains(observation), f"{where}: the observation {observation} is not in {space}")
+    else:
+        shape = np.shape(observation)
+        need(shape == space.shape, f"{where}: an observation is of shape {shape}, not {space.shape}")
 
 
 def transitions(episodes):

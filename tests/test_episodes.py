@@ -462,7 +462,7 @@ def test_what_no_file_could_hold_is_not_played_on(wrong):
         made = gym.wrappers.TransformObservation(env, change, gym.spaces.Box(-np.inf, np.inf, ()))
         if change(0) == 0:
             made = gym.wrappers.TransformReward(made, lambda r: r + wrong)
-        with pytest.raises(UserError, match="seed 7: an observation or a reward is not finite, or above"):
+        with pytest.raises(UserError, match="seed 7: an observation or a reward is no finite number up to"):
             play(made, lambda s: 0, 7)
 
 
