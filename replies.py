@@ -4,13 +4,13 @@
     parse_action("I would not go right.", ("left", "right")) -> None
 
 In a reply, what names an action becomes a symbol in capitals (`in_symbols`). So the patterns are the same for all
-environments; they stand in the order of their use."""
+environments. They stand in the order of `parse_action`'s five steps."""
 
 import re
 
 from llm_client import CUT_OFF
 
-# What is no answer, and what dresses a word:
+# 1. What is no answer: thoughts before it, a game that is played on after it; and what dresses a word, such as **2**
 THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reasoning)>"
 THOUGHT_ENDS = rf"</{THOUGHT}|<\|end_thinking\|>|\[/think\]|<\|channel\|>final<\|message\|>"
 THOUGHT_BEGINS = rf"<{THOUGHT}|<\|start_thinking\|>|\[think\]|<\|channel\|>"  # one without an end
@@ -19,7 +19,8 @@ PLAYS_ON = rf"\n[#* ]*(?:human|user|observation|question|input|instruction|{NEXT
 ANSWER_ENDS = rf"{THOUGHT_BEGINS}|<\|(?:im_end|eot_id|endoftext)\|>|</s>|<eos>|<end_of_turn>|{PLAYS_ON}"
 LEFT_OVER = r"<[|｜][^|｜]*[|｜]>"  # by a chat template
 DRESS = r"</\w+>|\\\w+|(?<![a-z])_|_(?![a-z])|[\"*`$\\\[\]{}<>]|(?<!\w)'|'(?!\w)"
-# A mark; what is STATED is one only where an action follows, as none does in "The action is safe."
+
+# 2. A mark, such as "Action:"; what is STATED is one only if an action follows, as in "The answer is 2"
 SYMBOL = r"[NWL][NWL\d]*"
 VERBS = "go|move|choose|pick|select|take|push|turn|step|accelerate|apply|walk|head|going|moving|pushing|accelerating"
 WISH = "i|i['’]ll|i['’]d|(?:you )?should|let['’]s|will|would|recommend"
@@ -28,14 +29,16 @@ NOUN = r"(?:action|answer|choice|decision|move|output|response)(?: number| to ta
 PRAISED = rf"(?:the|my|best|safest|correct|optimal|final|recommended|{SYMBOL})"  # "right", too, is a symbol
 STATED = rf"(?:\b{NOUN}[:：]|(?:(?m:^)|(?:, and )?\b{PRAISED}\s+){NOUN}\bis\b)(?=\W*{FILLERS}(?:{SYMBOL}|\d))"
 MARK = rf"\b(?:(?:best|chosen|final|my|selected)_)?(?:action|answer|final)\s*(?:is\s*)?[:：=]|{STATED}"
-# What takes a mark back if it stands before it, in the same sentence or clause:
+
+# 3. What takes a mark back, before it in the same sentence or clause: "If I slip, action: 2", "Avoid action: 2"
 SENTENCE_ENDS = r"[.!?;\n]|\b(?:but|so|thus|hence|therefore)\b"
 CONDITION = r"\b(?:if|when|else|otherwise)\b"
 CLAUSE_ENDS = r",(?=\s*(?:the|my|i)\b)|[,→–—(-](?=\s{0,9}$)"
 REJECTED = "not|never|no|avoid|cannot|instead of|rather than|wrong|worst|bad|unsafe|dangerous|risky|opposite|rejected"
 UNDECIDED = "alternatives?|other|previous|last(?! line)|backup|first thought|second|following|after that|later|example"
 NEGATION = rf"(?:n['’]t|\b(?:{REJECTED}|{UNDECIDED}))\b|\b(?:than|or|and)\s*$"
-# An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand:
+
+# 4. An action: a number, but none of "(0, 0)", or a word; then perhaps more symbols of the same; and where it may stand
 MORE = r"(?:[WL]\d+)*\b"  # the rest of a symbol
 LIKE = rf"(?=\w*[NWL]\1(?!\d)){SYMBOL}\b"  # a symbol of the same action: \1 is NAMED's
 NAMED = rf"\W*{FILLERS}(?!N\d+\s*[,:–—-]\s*[N\d])[NW](\d+){MORE}(?:[\s=:().,;→–—-]+{FILLERS}{LIKE})*"
@@ -47,7 +50,8 @@ END = rf"(?:[\s)]*(?=[.,;:!–—(。，（]|-(?!\w)|(?:{WHY})\b)|[^\w\n?❌✗�
 LINE = r"[^\w\n]*\n\W*"  # the end of one
 PLAYS_A_TURN = rf"{LINE}(?:(?:you|turn|next)\b|then\s*\Z)"  # that it makes up
 ALONE = rf"(?:[^\w?]*\Z|,? (?:{WHY}|to)\b)"  # in the whole reply, but for a reason
-# What leaves it open: another action, but not as in "left is a hole"; or a second thought.
+
+# 5. What leaves it open: another action, "2 or 3", but not as in "2, left is a hole"; a second thought, "Wait, 3"
 IN_A_ROW = rf"N\d+ W|(?:{SYMBOL}|\d+)\b(?! (?!(?:or|and|{VERBS})\b)\w)"  # 0 left, 1 down; 2, 3
 UNLIKE = r"(?!\w*[NWL]\1(?!\d))[NWL]\w*"  # a symbol of another action than NAMED's
 URGED = rf"(?:{VERBS})\W+{FILLERS}{UNLIKE}|{UNLIKE} (?:to|towards?|into|along)\b"  # 1. Go right; 1 (right to it)
@@ -67,33 +71,42 @@ def parse_action(reply, actions):
     mark, such as `Action: 2`, `The answer is 2`, {"action": 2}, \\boxed{2} or <answer>2</answer>; without one, it is a
     number at the beginning or in the last line, or all of the reply, such as "Move left." There the line ends, or a
     reason follows. A mention, a negation, a second thought, or an answer that is cut off names none."""
+    # 1. What was answered, in symbols
     answer = re.split(THOUGHT_ENDS, reply.lower())[-1].strip()
     answer = re.sub(LEFT_OVER, "", re.split(ANSWER_ENDS, answer)[0]).strip()
+    text = in_symbols(answer, [word.lower() for word in actions])
 
-    *before, said = re.split(MARK, in_symbols(answer, [word.lower() for word in actions]))
-    sentence = re.split(SENTENCE_ENDS, before[-1])[-1] if before else ""  # before the mark: "I avoid"
+    # 2. What stands before and behind the last mark
+    *before, said = re.split(MARK, text)
+
+    # 3. Is it taken back?
+    sentence = re.split(SENTENCE_ENDS, before[-1])[-1] if before else ""
     clause = re.split(CLAUSE_ENDS, sentence)[-1]
     if answer.endswith(CUT_OFF) or re.search(CONDITION, sentence) or re.search(NEGATION, clause):
         return None
 
+    # 4. The action
     if before:
         found = re.match(NAMED + END + NO_OTHER, said)
     else:
         found = re.match(FIRST + NAMED + END + NO_OTHER, said) or re.match(LAST_LINE + NAMED + ALONE + NO_OTHER, said)
+    if not found:
+        return None
+
+    # 5. Is it left open?
     listed = {other[1] for part in before[1:] if (other := re.fullmatch(NAMED + LINE, part))}  # line by line
     played = {other[1] for part in before if (other := re.match(NAMED + PLAYS_A_TURN, part))}
     marked = [other[1] for part in (*before[1:], said) if (other := re.match(NAMED, part))]
     all_in_a_row = len(actions) > 2 and marked == [str(i) for i in range(len(actions))]
-    if not found or (listed | played) - {found[1]} or all_in_a_row:
-        return None
-    if re.search(rf"{SECOND_THOUGHT}|{CHANGE}".replace(r"\1", found[1]), said[found.end() :]):
-        return None
-    return int(found[1])
+    second_thought = re.search(rf"{SECOND_THOUGHT}|{CHANGE}".replace(r"\1", found[1]), said[found.end() :])
+    is_open = (listed | played) - {found[1]} or all_in_a_row or second_thought
+    return None if is_open else int(found[1])
 
 
-def names_none(said, actions):
-    """Does `said`, a recorded reply or a list of votes, name no action? Then a random one stood in."""
-    return all(parse_action(vote, actions) is None for vote in (said if isinstance(said, list) else [said]))
+def names_none(recorded, actions):
+    """Does a recorded reply, or a list of votes, name no action? Then a random one stood in."""
+    votes = recorded if isinstance(recorded, list) else [recorded]
+    return all(parse_action(vote, actions) is None for vote in votes)
 
 
 def in_symbols(text, words):
