@@ -15,7 +15,6 @@ import numpy as np
 
 from episodes import play
 from files import LARGEST, UserError, need
-from replies import parse_action
 
 RULES = Path(__file__).parent / "rules"
 ANSWER = "Answer with the number of one action."
@@ -56,10 +55,11 @@ def check(environment):
     space, choice, n = env.observation_space, env.action_space, len(actions)
     playable = isinstance(choice, gym.spaces.Discrete) and (choice.start, choice.n) == (0, n)
     need(playable, f"its action space is {choice}, not Discrete({n}) as its actions {actions}")
-    need(all(isinstance(word, str) and word.strip() for word in actions), f"of its actions {actions} one is no text")
-    for i, word in enumerate(actions):
-        clear = parse_action(str(i), actions) == i and parse_action(word, actions) in (i, None)
-        need(clear, f"of its actions {actions} number {i} is mistaken for another; give it a name of its own")
+    texts = all(isinstance(word, str) and word.strip() for word in actions)
+    need(texts, f"of its actions {actions} one is no text, or empty")
+    clear = all(not word.isdecimal() or word == str(i) for i, word in enumerate(actions))
+    clear &= len({word.lower() for word in actions}) == n
+    need(clear, f"of its actions {actions} one has the name or the number of another")
     if isinstance(space, gym.spaces.Discrete):
         valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None
     else:
@@ -78,17 +78,13 @@ def check(environment):
     whole = sum(widths) in (0, getattr(space, "n", 0)) and len(set(widths)) <= 1
     need(whole, "its grid has not one letter a state, in rows of one length")
     rng = np.random.default_rng(0)
-
-    def act(observation):
-        sentence = environment.describe(observation)
-        need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
-        return rng.integers(n)
-
     try:
-        play(env, act, seed=0)
+        episode = play(env, lambda observation: rng.integers(n), seed=0)
     except (TypeError, ValueError) as error:
         need("unpack" not in str(error), f"its reset gives no tuple of 2, or its step none of 5: {error}")
         raise
+    for sentence in map(environment.describe, episode.observations):
+        need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
 
 
 def frozen_lake(name):
@@ -226,7 +222,7 @@ def own_environments(module):
     except (ImportError, SyntaxError, SystemExit) as error:
         raise UserError(f"{wrong}: {str(error) or 'it ends Python'}") from None
     known = getattr(found, "ENVIRONMENTS", None)
-    need(known and isinstance(known, dict), f"{wrong}, a dict; the one that is found is {found}")
+    need(known and isinstance(known, dict), f"{wrong}, a dict that is not empty; the one that is found is {found}")
     return known
 
 

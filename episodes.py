@@ -39,24 +39,20 @@ def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
     Raises UserError if an observation or a reward is none that a file of episodes may hold."""
-    observation, _ = env.reset(seed=seed)
+    where, (observation, _) = f"episode with seed {seed}", env.reset(seed=seed)
     observations, actions, rewards, terminated, truncated = [], [], [], False, False
     while True:
-        check_observation(env.observation_space, observation, f"episode with seed {seed}")
+        check_observation(env.observation_space, observation, where)
         observations.append(np.copy(observation))  # the environment may write the next one into the same array
         if terminated or truncated:
             break
         actions.append(int(policy(observation)))
         observation, reward, terminated, truncated, _ = env.step(actions[-1])
-        rewards.append(reward)
-    try:
-        steps = np.array(observations, env.observation_space.dtype), np.array(actions), np.array(rewards)
-        numbers = steps[2].ndim == 1 and steps[2].dtype.kind in "biuf"
-        fine = numbers and all((abs(each) <= LARGEST).all() for each in steps)
-    except ValueError:  # some rewards are lists
-        fine = False
-    need(fine, f"episode with seed {seed}: an observation or a reward is no finite number up to {LARGEST:g}")
-    return Episode(seed, *steps[:2], steps[2].astype(float), bool(terminated), bool(truncated))
+        number = np.ndim(reward) == 0 and np.asarray(reward).dtype.kind in "biuf" and abs(float(reward)) <= LARGEST
+        need(number, f"{where}: the reward {reward!r} is no finite number up to {LARGEST:g}")
+        rewards.append(float(reward))
+    steps = np.array(observations, env.observation_space.dtype), np.array(actions), np.array(rewards)
+    return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 
 def act(agent, epsilon, rng, observation):
@@ -87,12 +83,13 @@ def evaluate(agent, envs):
 
 
 def check_observation(space, observation, where):
-    """Raises UserError if it is no state of a table, or no vector of the right length; its numbers may be outside."""
+    """Raises UserError if it is no state of a table, or no vector of finite numbers, as many as `space` has."""
     if isinstance(space, gym.spaces.Discrete):
         need(space.contains(observation), f"{where}: the observation {observation} is not in {space}")
     else:
-        shape = np.shape(observation)
-        need(shape == space.shape, f"{where}: an observation is of shape {shape}, not {space.shape}")
+        fits = np.shape(observation) == space.shape and (abs(np.asarray(observation, float)) <= LARGEST).all()
+        wanted = f"{space.shape} finite numbers up to {LARGEST:g}"
+        need(fits, f"{where}: the observation {observation} is not {wanted}")
 
 
 def transitions(episodes):

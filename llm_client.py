@@ -52,10 +52,11 @@ class ChatClient:
     """One model on one server; several threads may ask at once, and share its connections.
 
     asking: an Asking. timeout: seconds that a request may take in all. pauses: see PAUSES. Raises UserError if the
-    key cannot be one, or if answers would be streams. costs: what it has cost, a Counter of requests, and of tokens as
-    far as the server counts them. body: what each request holds beside its messages. problem: why it is asked again at
-    the moment, or "". heard: when the server last answered, not_before: until when nobody is to ask it, by
-    time.monotonic(). usable: has it ever given an answer of use? doubt: of its URL, in words, or ""."""
+    key cannot be one, or if --extra asks for a stream, a model or messages. costs: what it has cost, a Counter of
+    requests, and of tokens as far as the server counts them. body: what each request holds beside its messages.
+    problem: why it is asked again at the moment, or "". heard: when the server last answered, not_before: until
+    when nobody is to ask it, by time.monotonic(). usable: has it ever given an answer of use? doubt: of its URL, in
+    words, or ""."""
 
     def __init__(self, asking, timeout=300, pauses=PAUSES):
         self.asking, self.timeout, self.pauses = asking, timeout, pauses
@@ -63,8 +64,9 @@ class ChatClient:
         self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
-        taken = [name for name in ("model", "messages", "stream") if (asking.extra or {}).get(name)]
-        need(not taken, f"leave {', '.join(taken)} out of --extra; --model names a model, and answers are read whole")
+        need(not self.body.get("stream"), "leave stream out of --extra; an answer is read whole")
+        taken = {"model", "messages"}.intersection(asking.extra or ())
+        need(not taken, f"leave {', '.join(taken)} out of --extra; --model and the environment give them")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key; there is none")
         need(self._key.isascii() and self._key.isprintable(), f"{asking.api_key_env} holds characters that no key has")

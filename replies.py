@@ -117,8 +117,8 @@ def in_symbols(text, words):
     for kind, forms in ("W", words), ("L", last_words):
         for i, form in enumerate(forms):
             symbols[form] = symbols.get(form, "") + f"{kind}{i}"  # "clockwise" ends two of Pendulum's: L0L1
-    hyphened = {form: symbol for form, symbol in symbols.items() if re.search(r"\b-\b", form)}
-    symbols |= {re.sub(r"\b-\b", gap, form): symbol for form, symbol in hyphened.items() for gap in ("", *" ‐‑–")}
+    hyphened = [form for form in symbols if "-" in form]
+    symbols |= {re.sub(r"\b-\b", gap, form): symbols[form] for form in hyphened for gap in ("", *" ‐‑–")}
     longest_first = "|".join(map(re.escape, sorted(symbols, key=len, reverse=True)))
     text = re.sub("don['’]t", "do not", text)
     whole = rf"(?<![^\W_])(?<![.+−≠-])(?:{longest_first})(?![^\W_]|\.\d)"  # no part of a longer word, of 1.5 or of -1

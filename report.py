@@ -121,7 +121,7 @@ def table(rows):
         cells += ["unknown" if np.isnan(best) else terminal.rounded(regret.sum()), ratio(baseline.sum(), regret.sum())]
         cells.append("" if np.isnan(t) else terminal.rounded(t))
         cells.append(ratio(baseline[: len(after_llm)].sum(), after_llm.sum()) if n_llm else "")
-        cells.append(f"{returns[:, -30:].mean():,.2f}" if len(after_llm) >= 30 else "")
+        cells.append(terminal.rounded(returns[:, -30:].mean(), 2) if len(after_llm) >= 30 else "")
         yield markdown(cells)
 
 
@@ -137,8 +137,8 @@ def brief(rows):
         sums = {}  # {name: of each seed its regret or reward}
         for name, row in its_rows.items():
             sums[name] = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-        places = 0 if max(abs(each.mean()) for each in sums.values()) >= 100 else 1
         for name, each in sums.items():
+            places = 0 if abs(each.mean()) >= 100 else 1
             span = low_to_high(each, places)
             cells[name] = terminal.rounded(each.mean(), places) + (f" ({span})" if span else "")
         regrets = [sums[name].mean() if known and name in sums else np.nan for name in ("online", "loro-plus")]

@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--episodes", type=terminal.number(int, 2), default=100, help="how many (%(default)s)")
     options = parser.parse_args()
     for name, value in measure(find_environment(options.env), options.episodes).items():
-        digits = 6 if name in ("low", "high") else 3  # a range may be narrow, and far from 0
+        digits = 8 if name in ("low", "high") else 3  # a range may be narrow, and far from 0; float32 has no more
         shown = [float(f"{x:.{digits}g}") for x in np.atleast_1d(value)]
         print(f"{name}={shown if np.ndim(value) else shown[0]},")
 

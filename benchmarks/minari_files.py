@@ -72,7 +72,7 @@ def main():
     parser = terminal.Parser(description="Recorded episodes as a Minari dataset, and back.")
     parser.add_argument("source", help="a rollout file, ....jsonl, or the name of a Minari dataset")
     parser.add_argument("target", help="the other of the two")
-    parser.add_argument("--env", help="whose episodes they are, if a dataset's or of your own MODULE:NAME")
+    parser.add_argument("--env", help="the environment: for a dataset, or if it is your own MODULE:NAME")
     options = parser.parse_args()
     need(find_spec("minari") and find_spec("h5py"), "it needs Minari; pip install 'minari[hdf5]'")
     if options.source.endswith(".jsonl"):

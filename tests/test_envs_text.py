@@ -240,17 +240,17 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": (-np.inf, -3, -1, -3)}, r"not all of these are numbers up to 1e\+12"),
         (CART, {"low": (-3e38,) * 4, "high": (3e38,) * 4}, r"not all of these are numbers up to 1e\+12"),
         (CART, {"low": (1e9,) * 4, "high": (1e9 + 1,) * 4}, "the low below the high in float32"),
-        (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"an observation is of shape \(1,\), not \(4,\)"),
+        (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"the observation \[.*\] is not \(4,\) finite"),
         (CART, giving(CART, "step", lambda o, r, ends, *_: (o, r, ends)), r"its step none of 5: not enough values"),
         (LAKE, giving(LAKE, "step", lambda *_: None), "its step none of 5: cannot unpack .*None"),
-        (CART, giving(CART, "step", lambda o, r, *rest: (o, [r], *rest)), "a reward is no finite number"),
-        (CART, giving(CART, "step", lambda o, r, *rest: (o, None, *rest)), "a reward is no finite number"),
-        (LAKE, giving(LAKE, "step", lambda o, r, *rest: (o, "1", *rest)), "a reward is no finite number"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, [r], *rest)), r"the reward \[1.0\] is no finite number"),
+        (CART, giving(CART, "step", lambda o, r, *rest: (o, None, *rest)), "the reward None is no finite number"),
+        (LAKE, giving(LAKE, "step", lambda o, r, *rest: (o, "1", *rest)), "the reward '1' is no finite number"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (16, *rest)), "the observation 16 is not in Discrete.16"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (0.5, *rest)), "the observation 0.5 is not in Discrete.16"),
         (LAKE, giving(LAKE, "reset", lambda o, info: o), "its reset gives no tuple of 2, .* cannot unpack"),
         (LAKE, giving(LAKE, "reset", lambda o, info: (-1, info)), "the observation -1 is not in Discrete.16"),
-        (CART, {"make": shaped(CART, (4, 1))}, r"an observation is of shape \(4, 1\), not \(4,\)"),
+        (CART, {"make": shaped(CART, (4, 1))}, r"the observation [\s\S]* is not \(4,\) finite"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "numbers; a wrapper can make them so"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (1, 1))), "low": [[-1]], "high": [[1]]}, "or a row of"),
         (CART, {"make": transformed(CART, gym.spaces.Dict({"x": gym.spaces.Discrete(3)}))}, "or a row of numbers"),
@@ -280,16 +280,19 @@ def described(monkeypatch, like, **changes):
         (LAKE, {"reward_scale": 0}, "its reward_scale is not above 0"),
         (LAKE, {"evaluations": 0}, "its evaluations are 0, not a whole number from 1 on"),
         (LAKE, {"evaluations": 12.0}, "its evaluations are 12.0, not a whole number"),
-        (CART, {"actions": ("1", "0")}, "number 0 is mistaken for another"),
-        (CART, {"actions": ("left", "Left")}, "number 1 is mistaken for another"),
-        (CART, {"actions": ("left", " ")}, r"of its actions .* one is no text"),
+        (CART, {"actions": ("1", "0")}, "one has the name or the number of another"),
+        (CART, {"actions": ("left", "Left")}, "one has the name or the number of another"),
+        (CART, {"actions": ("left", " ")}, r"of its actions .* one is no text, or empty"),
         (LAKE, later(lambda o, *rest: (16, *rest)), "the observation 16 is not in Discrete.16"),
         (LAKE, later(lambda o, *rest: (-1, *rest)), "the observation -1 is not in Discrete.16"),
         (LAKE, later(lambda o, *rest: (1.0, *rest)), "the observation 1.0 is not in Discrete.16"),
-        (LAKE, later(lambda o, r, *rest: (o, None, *rest)), "a reward is no finite number"),
-        (LAKE, later(lambda o, r, *rest: (o, np.inf, *rest)), "a reward is no finite number"),
-        (LAKE, later(lambda o, r, *rest: (o, "much", *rest)), "a reward is no finite number"),
-        (CART, later(lambda o, *rest: (o[:1], *rest), CART), r"an observation is of shape \(1,\), not \(4,\)"),
+        (LAKE, later(lambda o, r, *rest: (o, None, *rest)), "the reward None is no finite number"),
+        (LAKE, later(lambda o, r, *rest: (o, np.inf, *rest)), "the reward inf is no finite number"),
+        (LAKE, later(lambda o, r, *rest: (o, "much", *rest)), "the reward 'much' is no finite number"),
+        (CART, later(lambda o, *rest: (o[:1], *rest), CART), r"the observation \[.*\] is not \(4,\) finite"),
+        (LAKE, later(lambda o, r, *rest: (o, np.float16(np.inf), *rest)), "the reward .*inf.* is no finite number"),
+        (LAKE, later(lambda o, r, *rest: (o, np.int64(-(2**63)), *rest)), "the reward .* is no finite number"),
+        (CART, later(lambda o, *rest: (o * np.nan, *rest), CART), r"the observation \[nan .*\] is not \(4,\) finite"),
         (LAKE, {"describe": lambda s: None}, "describes an observation as None, not in words"),
         (CART, {"actions": (0, 1)}, r"of its actions \(0, 1\) one is no text"),
         (CART, {"make": transformed(CART, gym.spaces.Box(0, 1, (4,), bool))}, "or a row of numbers"),
@@ -325,6 +328,16 @@ def test_numbers_may_be_numpys(monkeypatch):
     found = described(monkeypatch, CART, random_return=np.float32(22), best_return=np.float32(200), **arrays)
     assert json.loads(json.dumps(found.numbers()))["random_return"] == 22 and json.dumps(found.best_return) == "200.0"
     assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
+
+
+def unpacked(observation):
+    x, v = observation
+    return f"{x} {v}"
+
+
+def test_a_fault_of_ones_own_description_is_not_laid_at_the_environments_door(monkeypatch):
+    with pytest.raises(ValueError, match=r"^too many values to unpack"):
+        described(monkeypatch, CART, describe=unpacked)
 
 
 def test_no_grid_may_be_none(monkeypatch):

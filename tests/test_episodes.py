@@ -455,6 +455,18 @@ def test_a_vector_may_leave_its_space():  # its low and high are often guesses
     assert play(env, lambda s: 0, 7).observations.ravel().tolist() == [0, 1, 2, 3]
 
 
+def test_a_reward_that_is_written_over_is_kept_as_it_was():
+    one, rewards = np.zeros(()), []
+
+    def overwritten(reward):
+        one[...] = reward
+        rewards.append(float(reward))
+        return one
+
+    found = play(gym.wrappers.TransformReward(Doubling(3), overwritten), lambda s: 0, 7).rewards
+    assert found.tolist() == rewards and len(set(rewards)) == 3
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -2e12])
 def test_what_no_file_could_hold_is_not_played_on(wrong):
     env = Doubling(3)
@@ -462,7 +474,7 @@ def test_what_no_file_could_hold_is_not_played_on(wrong):
         made = gym.wrappers.TransformObservation(env, change, gym.spaces.Box(-np.inf, np.inf, ()))
         if change(0) == 0:
             made = gym.wrappers.TransformReward(made, lambda r: r + wrong)
-        with pytest.raises(UserError, match="seed 7: an observation or a reward is no finite number up to"):
+        with pytest.raises(UserError, match=r"seed 7: the (observation|reward) .* finite numbers? up to"):
             play(made, lambda s: 0, 7)
 
 

@@ -199,7 +199,7 @@ def test_more_can_be_put_into_each_request():
 # Faults
 
 
-@pytest.mark.parametrize("extra", [{"stream": True}, {"model": "other"}, {"messages": [{"role": "user"}]}])
+@pytest.mark.parametrize("extra", [{"stream": True}, {"model": "other"}, {"model": None}, {"messages": []}])
 def test_neither_a_stream_nor_another_model_or_prompt_is_asked_for(extra):
     with pytest.raises(UserError, match=f"leave {', '.join(extra)} out of --extra"):
         ChatClient(Asking("http://host/v1", "small", extra=extra))

@@ -119,7 +119,7 @@ def test_the_brief_table_has_a_line_an_environment(study, show):
     assert done.out.splitlines() == [
         "| environment | online | loro | loro-plus | online's regret / loro-plus's |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| Walk-v0 | 280 (256 to 304) | 23 (12 to 34) | 20 | 14 |",
+        "| Walk-v0 | 280 (256 to 304) | 23.0 (11.6 to 34.4) | 20.0 | 14 |",
         "| Won-v0 | 3.0 |  | 0.0 | no regret left |",
         "| Zero-v0 (reward) | 6.0 | 3.0 | 9.0 |  |",
     ]

@@ -433,9 +433,9 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
         ("import nothing_there", ValueError, "'my_broken' is no module with ENVIRONMENTS: No module named 'nothing"),
         ("import sys; sys.exit()", ValueError, "'my_broken' is no module with ENVIRONMENTS: it ends Python"),
         ("import os; os.chdir('..')", ValueError, "'my_broken' is no module with ENVIRONMENTS, a dict"),
-        ("ENVIRONMENTS = {}", ValueError, "with ENVIRONMENTS, a dict; the one that is found"),
+        ("ENVIRONMENTS = {}", ValueError, "with ENVIRONMENTS, a dict that is not empty"),
         ("ENVIRONMENTS = {1: None}", ValueError, "choose one of my_broken:1, or your own"),
-        ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "with ENVIRONMENTS, a dict; the one that is found is .*broken.py"),
+        ("ENVIRONMENTS = ['Taxi-v4']", ValueError, "a dict that is not empty; the one that is found is .*broken.py"),
     ],
 )
 def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypatch, text, kind, problem):
@@ -581,7 +581,7 @@ import gymnasium as gym, numpy as np
 from envs_text import cart_pole
 def far(**options):
     env, space = gym.make("CartPole-v1", max_episode_steps=20), gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
-    return gym.wrappers.TransformObservation(env, lambda s: np.float32([10020 + 10 * s[0]]), space)
+    return gym.wrappers.TransformObservation(env, lambda s: np.float32([100200 + s[0]]), space)
 def described(name):
     return cart_pole(name)._replace(make=far, describe=str, rules="Play.", low=(0,), high=(1,))
 ENVIRONMENTS = {"Far-v0": described}
