@@ -39,8 +39,8 @@ def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
     Raises UserError if an observation or a reward is none that a file of episodes may hold."""
-    where, (observation, _) = f"episode with seed {seed}", env.reset(seed=seed)
-    observations, actions, rewards, terminated, truncated = [], [], [], False, False
+    observation, _ = env.reset(seed=seed)
+    where, observations, actions, rewards, terminated, truncated = f"episode with seed {seed}", [], [], [], False, False
     while True:
         check_observation(env.observation_space, observation, where)
         observations.append(np.copy(observation))  # the environment may write the next one into the same array

@@ -836,3 +836,12 @@ def test_what_a_file_says_of_its_model_does_not_steer_the_terminal(folder, comma
     (folder / "kept.jsonl").write_text("\n".join(map(json.dumps, records)))
     out = command(*ONE, "--rollouts", "kept.jsonl").out
     assert "10 episodes by a [2J b, mean" in out and "\x1b" not in out
+
+
+@pytest.mark.parametrize(("unclear", "warned"), [(0, False), (2, False), (3, False), (4, True), (6, True)])
+def test_one_is_warned_where_most_replies_name_no_action(unclear, warned):
+    episode = recorded("FrozenLake-v1")[1][0]
+    n = 6
+    said = ["hm"] * unclear + ["0"] * (n - unclear)
+    short = episode._replace(actions=episode.actions[:n], rewards=episode.rewards[:n], replies=said)
+    assert any("names no action" in doubt for doubt in collect.doubts(LAKE, [short], 200)) == warned

@@ -135,3 +135,9 @@ def test_the_network_learns_a_small_process_to_its_exact_values():
     for net in agent.online, agent.target, agent.acting:
         np.testing.assert_allclose(net.forward(agent.scaled(states))[0], exact, atol=0.02)
     assert agent.values(states).argmax(1).tolist() == [1] * n
+
+
+def test_what_lies_beyond_the_usual_range_lies_beyond_one():
+    agent = off_centre()
+    low, high = agent.low, agent.low + 2 * agent.half_range
+    np.testing.assert_allclose(agent.scaled([2 * low - high, 2 * high - low]), [[-3, -3], [3, 3]], rtol=1e-5)

@@ -658,3 +658,11 @@ def test_damage_to_a_packed_study_is_named_or_harmless(tmp_path_factory, start, 
 
 def test_a_file_name_has_one_dash_for_what_it_cannot_hold():
     assert files.file_name("my games:Taxi/../v4 (2)") == "my-games-Taxi-..-v4-2-"
+
+
+def test_a_module_whose_name_begins_like_a_packages_is_not_of_it(monkeypatch):
+    import agents
+
+    before = files.code_checksum(agents)
+    monkeypatch.setitem(sys.modules, "agents_of_others", json)
+    assert files.code_checksum(agents) == before

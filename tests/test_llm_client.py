@@ -792,3 +792,32 @@ def test_a_key_that_cannot_be_one_is_not_shown(monkeypatch, key):
     with pytest.raises(UserError, match="OPENAI_API_KEY") as error:
         ChatClient(Asking("http://127.0.0.1:1/v1", "small"))
     assert "secret" not in str(error.value)
+
+
+def test_a_request_that_is_given_up_ends_though_its_server_never_does():
+    before = set(threading.enumerate())
+    with ChatServer(fault=always("gone quiet")) as server:
+        with pytest.raises(UserError, match=r"takes more than 0\.1 seconds"):
+            client(server, timeout=0.1, pauses=()).ask(HELLO)
+        (given_up,) = [each for each in set(threading.enumerate()) - before if each.name.endswith("(send)")]
+        given_up.join(10)
+        assert not given_up.is_alive()
+
+
+def test_a_server_that_zips_for_who_takes_it_is_understood(monkeypatch):
+    plain = Handler.send
+
+    def send(self, status, body, headers=(), missing=0):
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            zipped = gzip.compress(body.encode())
+            self.send_response(status)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(zipped)))
+            self.end_headers()
+            self.wfile.write(zipped)
+        else:
+            plain(self, status, body, headers, missing)
+
+    monkeypatch.setattr(Handler, "send", send)
+    with ChatServer() as server:
+        assert client(server).ask(HELLO) == "0"

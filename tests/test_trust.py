@@ -275,3 +275,11 @@ def test_a_bound_scales_and_shifts_with_its_data(values, errors, least_std, time
 def test_the_bounds_come_closer_with_the_number_of_returns(values, times):
     assert bound(values, -2, 1.0) < bound(values * times, -2, 1.0)
     assert bound(values * times, 2, 1.0) <= bound(values, 2, 1.0)
+
+
+def test_of_an_odd_number_of_returns_the_middle_one_is_of_the_later_half():
+    assert trust([10.0] * 10, RANDOM, 1, [30.0, 9.0]) == 0
+
+
+def test_the_chance_in_random_play_counts_for_the_teacher_alone():
+    assert trust([200.0] * 10, 22.4, PRIOR, [199.0] * 60, random_std=11.8) == 1

@@ -441,7 +441,8 @@ def test_a_module_of_ones_own_may_import_more_from_the_working_directory_later(t
 def test_a_module_that_is_none_is_told_from_one_with_a_fault(tmp_path, monkeypatch, text, kind, problem):
     (tmp_path / "my_broken.py").write_text(text)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_broken", raising=False)
+    monkeypatch.setitem(sys.modules, "my_broken", None)  # so that it is taken out in the end
+    del sys.modules["my_broken"]
     with pytest.raises(kind, match=problem):
         find_environment("my_broken:Taxi-v4")
 
