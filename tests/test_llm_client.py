@@ -219,8 +219,8 @@ def test_a_server_that_never_ends_is_left_after_the_time_limit(fault):
         one = client(server, timeout=2)
         assert one.ask(HELLO) == "0" and len(server.asked) == 2
         assert all(each.daemon for each in set(threading.enumerate()) - before)  # none keeps Python from ending
-        one.timeout, server.fault = 0.5, always(fault)
-        with pytest.raises(UserError, match=r"takes more than 0\.5 seconds|no JSON"):
+        one.timeout, server.fault = 0.2, always(fault)
+        with pytest.raises(UserError, match=r"takes more than 0\.2 seconds|no JSON"):
             one.ask(HELLO)
         assert len(server.asked) <= 2 + 9
 

@@ -13,7 +13,7 @@ from report import group
 
 LAKE = "FrozenLake-v1"
 QUICK = ["--env", LAKE, "--evaluations", 14, "--pretrain-updates", 9, "--clone-updates", 9, "--early-updates", 1]
-TWO = [*QUICK[2:], "--seeds", 2]
+TWO = [*QUICK[2:], "--seeds", 2, "--steps-per-evaluation", 20]
 
 
 @pytest.fixture
