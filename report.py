@@ -133,16 +133,16 @@ def brief(rows):
     yield "| --- |" + " ---: |" * (len(names) + 1)
     for env in envs:
         its_rows = {name: row for (where, name), row in rows.items() if where == env}
-        cells, known = dict.fromkeys(names, ""), all(row["best_return"] is not None for row in its_rows.values())
-        sums = {}  # {name: of each seed its regret or reward}
+        cells, regrets = dict.fromkeys(names, ""), {"online": np.nan, "loro-plus": np.nan}
+        known = all(row["best_return"] is not None for row in its_rows.values())
         for name, row in its_rows.items():
-            sums[name] = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
-        for name, each in sums.items():
+            each = (row["best_return"] - row["returns"] if known else row["returns"]).sum(1)
             places = 0 if abs(each.mean()) >= 100 else 1
             span = low_to_high(each, places)
             cells[name] = terminal.rounded(each.mean(), places) + (f" ({span})" if span else "")
-        regrets = [sums[name].mean() if known and name in sums else np.nan for name in ("online", "loro-plus")]
-        yield markdown([env if known else f"{env} (reward)", *cells.values(), ratio(*regrets)])
+            regrets[name] = each.mean() if known else np.nan
+        what = env if known else f"{env} (reward)"
+        yield markdown([what, *cells.values(), ratio(regrets["online"], regrets["loro-plus"])])
 
 
 def doubts(rows):

@@ -330,6 +330,16 @@ def test_numbers_may_be_numpys(monkeypatch):
     assert found.numbers()["low"] == pytest.approx(CART.numbers()["low"])
 
 
+def test_the_last_observation_need_not_be_told_in_words(monkeypatch):
+    words = {s: "You are on the ice." for s in range(16) if LAKE.grid[s // 4][s % 4] in "SF"}  # none in a hole
+    assert described(monkeypatch, LAKE, describe=lambda s: words[int(s)])
+
+
+def test_the_last_observation_need_not_be_told_in_words(monkeypatch):
+    told = "SFFFFHFFFFFFFFFF"  # no word for state 5, a hole
+    assert described(monkeypatch, LAKE, describe=lambda s: {0: "a", 1: "b", 4: "c"}[int(s)]) and told
+
+
 def unpacked(observation):
     x, v = observation
     return f"{x} {v}"
