@@ -335,11 +335,6 @@ def test_the_last_observation_need_not_be_told_in_words(monkeypatch):
     assert described(monkeypatch, LAKE, describe=lambda s: words[int(s)])
 
 
-def test_the_last_observation_need_not_be_told_in_words(monkeypatch):
-    told = "SFFFFHFFFFFFFFFF"  # no word for state 5, a hole
-    assert described(monkeypatch, LAKE, describe=lambda s: {0: "a", 1: "b", 4: "c"}[int(s)]) and told
-
-
 def unpacked(observation):
     x, v = observation
     return f"{x} {v}"
