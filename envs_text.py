@@ -58,7 +58,7 @@ def check(environment):
     texts = all(isinstance(word, str) and word.strip() for word in actions)
     need(texts, f"of its actions {actions} one is no text, or empty")
     clear = all(not word.isdecimal() or word == str(i) for i, word in enumerate(actions))
-    clear &= len({word.lower() for word in actions}) == n
+    clear = clear and len({word.lower() for word in actions}) == n
     need(clear, f"of its actions {actions} one has the name or the number of another")
     if isinstance(space, gym.spaces.Discrete):
         valid, wanted, fit = space.start == 0 and space.n <= 1e7, "None for both", low is high is None

@@ -85,11 +85,12 @@ def evaluate(agent, envs):
 def check_observation(space, observation, where):
     """Raises UserError if it is no state of a table, or no vector of finite numbers, as many as `space` has."""
     if isinstance(space, gym.spaces.Discrete):
-        need(space.contains(observation), f"{where}: the observation {observation} is not in {space}")
+        fits, wanted = space.contains(observation), f"in {space}"
     else:
         fits = np.shape(observation) == space.shape and (abs(np.asarray(observation, float)) <= LARGEST).all()
         wanted = f"{space.shape} finite numbers up to {LARGEST:g}"
-        need(fits, f"{where}: the observation {observation} is not {wanted}")
+    if not fits:  # not by `need`, which would put each observation into words
+        raise UserError(f"{where}: the observation {observation} is not {wanted}")
 
 
 def transitions(episodes):
