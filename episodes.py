@@ -94,11 +94,12 @@ def check_observation(space, observation, where):
 
 
 def transitions(episodes):
-    """Each (s, a, r, s', terminated) of `episodes`. A time limit makes no state terminal."""
+    """The list of all (s, a, r, s', terminated) of `episodes`. A time limit makes no state terminal."""
+    found = []
     for e in episodes:
-        last = len(e.actions) - 1
-        for t, (a, r) in enumerate(zip(e.actions, e.rewards)):
-            yield e.observations[t], a, r, e.observations[t + 1], e.terminated and t == last
+        ends = [False] * (len(e.actions) - 1) + [e.terminated]
+        found += zip(e.observations, e.actions, e.rewards, e.observations[1:], ends)
+    return found
 
 
 PLAYING = Episode, play, act, evaluate, transitions  # what results depend on, for their checksum of code

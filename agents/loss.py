@@ -10,9 +10,8 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
         gap = max_a' Q(s, a') - Q(s, a),  and r is the reward * reward_scale
 
     The best action in s has no gap: for it this is Q-learning, and Q a return. Other targets fall by a share of their
-    gaps, so that small errors no longer decide which is best, but not below the worth of doing the same again in s'.
-    (Baird 1999; in this form Bellemare et al. 2016, arXiv 1512.04860, but the maximum is taken for each sample, there
-    of two expected values.) A terminal s' is worth 0, and then y = r; one at the time limit is worth what Q says."""
+    gaps, so that small errors no longer decide which is best, but not below the worth of doing the same again in s'
+    (Baird 1999; Bellemare et al. 2016). A terminal s' is worth 0; one at the time limit is worth what Q says."""
     rows, a = np.arange(len(q)), batch.actions
     discounts = np.float32(discount) * ~batch.terminated  # float32, so that a network's targets are
     best, next_best = q.argmax(1), next_q.argmax(1)  # to be looked up, since max(1) takes twice as long

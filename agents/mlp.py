@@ -64,10 +64,13 @@ class MLP:
     parameters: all weights and biases in one flat vector; `layers`, a list of (W (n, m), b (m,)), are views of it."""
 
     def __init__(self, sizes, parameters, norm=True):
-        self.parameters, self.norm, self.layers, rest = parameters, norm, [], parameters
+        self.sizes, self.parameters, self.norm, self.layers, rest = sizes, parameters, norm, [], parameters
         for n, m in pairwise(sizes):
             W, b, rest = np.split(rest, [n * m, (n + 1) * m])
             self.layers.append((W.reshape(n, m), b))
+
+    def __reduce__(self):  # else a copy's layers, of pickle or deepcopy, would be no views
+        return MLP, (self.sizes, self.parameters, self.norm)
 
     def forward(self, x):
         """(B, inputs) -> (B, outputs), and a cache: each linear layer's input x, with the h and std it was made of."""

@@ -16,11 +16,9 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """The first n_first rows hold the transitions `first`, tuples (s, a, r, s', terminated) as of the LLM, for good;
-    the next `capacity` rows are a ring of the run's own."""
+    """`first`, a list of (s, a, r, s', terminated), stays for good; `capacity` rows more, the run's own, are a ring."""
 
     def __init__(self, capacity, observation_space, first=()):
-        first = list(first)
         self.capacity, self.n_first, self.added = capacity, len(first), 0
         rows, space = self.n_first + capacity, observation_space
         observations, next_observations = np.zeros((2, rows, *space.shape), space.dtype)

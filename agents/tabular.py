@@ -18,8 +18,8 @@ class QTable:
     def update(self, batch, imitate=False, step=0):
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) / k for each transition of a Batch, whatever the `step`.
 
-        k is how often its pair (s, a) is in the Batch. So a pair moves by the mean of its gradients: no value passes
-        its mean target, no error needs clipping, and in imitation, too, each pair weighs alike, however rare."""
+        k is how often its pair (s, a) is in the Batch, so a pair moves by the mean of its gradients: no value passes
+        its mean target, and no error needs clipping. In imitation k is how often its s is, and a row moves so."""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)
@@ -27,7 +27,7 @@ class QTable:
             next_q = self.values(batch.next_observations)
             y = td_targets(batch, q, next_q, self.reward_scale, settings.discount, settings.advantage_learning)
             gradient = td_gradient(batch, q, y)
-        pair = np.ravel_multi_index((s, a), self.q.shape)
-        k = np.bincount(pair)[pair]
+        group = s if imitate else np.ravel_multi_index((s, a), self.q.shape)
+        k = np.bincount(group)[group]
         np.subtract.at(self.q, s, settings.table_learning_rate * gradient / k[:, None])  # `-=` drops repeated s
         self.updates += 1

@@ -1,5 +1,8 @@
 """What holds for both learners: how they are chosen, what they converge to, and which symmetries an update has."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from helpers import SETTINGS, batch, network, random_batch, rows, table, unit_rows
@@ -118,6 +121,20 @@ def test_the_same_seed_makes_the_same_learner(learner, states_of):
     first, again, other = (q_of(learner(4, 3, seed=seed), states_of(4)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
+
+
+@both
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))])
+def test_a_copy_learns_on_as_the_agent_does_and_leaves_it_alone(learner, states_of, copied):
+    agent, states, b = learner(4, 3), states_of(4), random_batch(np.random.default_rng(0), 16, 3, states_of(4))
+    other, before = copied(agent), q_of(agent, states)
+    other.update(b)
+    np.testing.assert_array_equal(q_of(agent, states), before)
+    agent.update(b)
+    np.testing.assert_array_equal(q_of(other, states), q_of(agent, states))
+    assert (q_of(agent, states) != before).any()
+    other.learnt[:] = 0
+    assert not other.values(states).any()
 
 
 @both

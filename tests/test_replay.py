@@ -22,7 +22,7 @@ def transition(number):
 def buffer(capacity, n_first, added):
     """A buffer that was given transitions 0, 1, ...: first n_first of the LLM's, then `added` of the learner's own, of
     which it holds `capacity`."""
-    replay = ReplayBuffer(capacity, PLANE, map(transition, range(n_first)))
+    replay = ReplayBuffer(capacity, PLANE, [*map(transition, range(n_first))])
     for number in range(n_first, n_first + added):
         replay.add(*transition(number))
     return replay
@@ -48,7 +48,7 @@ class TwoLists(RuleBasedStateMachine):
     @initialize(n_first=st.integers(0, 8), capacity=st.integers(1, 12))
     def begin(self, n_first, capacity):
         self.llm, self.own, self.number, self.capacity = list(range(n_first)), [], n_first, capacity
-        self.replay = ReplayBuffer(self.capacity, PLANE, map(transition, self.llm))
+        self.replay = ReplayBuffer(self.capacity, PLANE, [*map(transition, self.llm)])
 
     @rule()
     def add(self):

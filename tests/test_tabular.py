@@ -53,11 +53,15 @@ def test_imitation_moves_the_actions_of_a_state_by_softmax_less_what_was_done(se
     np.testing.assert_array_equal(agent.q[[0, 2]], before[[0, 2]])
 
 
-def test_imitation_values_what_the_llm_did_alike_however_often_it_did_it():
-    agent = table(1, 3, table_learning_rate=0.5)
-    for _ in range(2000):
-        agent.update(batch([0] * 5, [0, 0, 0, 0, 2], -1.0), imitate=True)
-    np.testing.assert_allclose(np.exp(agent.q[0]) / np.exp(agent.q[0]).sum(), [0.5, 0, 0.5], atol=0.01)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.booleans())
+def test_imitation_finds_how_often_the_llm_did_what_in_a_state_whatever_it_did_elsewhere(times, elsewhere):
+    agent, did = table(2, len(times), table_learning_rate=0.5), np.repeat(np.arange(len(times)), times)
+    states, actions = (np.append(np.zeros_like(did), [1] * 5), np.append(did, [0] * 5)) if elsewhere else (0 * did, did)
+    for _ in range(500):
+        agent.update(batch(states, actions, -1.0), imitate=True)
+    softmax = np.exp(agent.q[0]) / np.exp(agent.q[0]).sum()
+    np.testing.assert_allclose(softmax, np.divide(times, sum(times)), atol=0.01)
+
 
 
 @pytest.mark.parametrize("imitate", [False, True])
