@@ -38,7 +38,7 @@ class Episode(NamedTuple):
 def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
-    Raises UserError if an observation or a reward is none that a file of episodes may hold."""
+    Raises UserError if an observation, an action or a reward is none that a file of episodes may hold."""
     observation, _ = env.reset(seed=seed)
     where, observations, actions, rewards, terminated, truncated = f"episode with seed {seed}", [], [], [], False, False
     while True:
@@ -47,6 +47,7 @@ def play(env, policy, seed):
         if terminated or truncated:
             break
         actions.append(int(policy(observation)))
+        need(env.action_space.contains(actions[-1]), f"{where}: the action {actions[-1]} is not in {env.action_space}")
         observation, reward, terminated, truncated, _ = env.step(actions[-1])
         number = np.ndim(reward) == 0 and np.asarray(reward).dtype.kind in "biuf" and abs(float(reward)) <= LARGEST
         need(number, f"{where}: the reward {reward!r} is no finite number up to {LARGEST:g}")

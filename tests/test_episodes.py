@@ -449,6 +449,12 @@ def test_such_a_one_at_the_end_of_an_evaluation_is_refused():  # a table would s
         evaluate(table(4), [gym.wrappers.TransformObservation(Doubling(3), int, gym.spaces.Discrete(4)), env])
 
 
+@pytest.mark.parametrize("wrong", [-1, 2])
+def test_an_action_that_the_environment_does_not_have_is_refused(wrong):  # it may take it: -1 is Pendulum's last torque
+    with pytest.raises(UserError, match=rf"episode with seed 7: the action {wrong} is not in Discrete\(2\)"):
+        play(Doubling(3), lambda s: 0 if s == 0 else wrong, 7)
+
+
 def test_a_vector_may_leave_its_space():  # its low and high are often guesses
     row = gym.spaces.Box(0, 1, (1,))
     env = gym.wrappers.TransformObservation(Doubling(3), lambda s: np.float32([s]), row)

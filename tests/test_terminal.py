@@ -4,6 +4,7 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -325,6 +326,7 @@ def test_a_command_ends_with_a_line_and_a_code(monkeypatch, capsys, problem, cod
         raise problem
 
     monkeypatch.setattr("os._exit", sys.exit)
+    monkeypatch.setattr("os.kill", lambda pid, its: signal.signal(its, signal.default_int_handler))  # as Ctrl-C's end
     with pytest.raises(SystemExit) as ended:
         terminal.guard(fail, "x.py")
     assert ended.value.code == code and capsys.readouterr() == ("before\n", said)
@@ -344,6 +346,7 @@ def test_it_ends_though_nobody_hears_its_last_word(monkeypatch, flush):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os._exit", sys.exit)
+    monkeypatch.setattr("os.kill", lambda pid, its: signal.signal(its, signal.default_int_handler))
     monkeypatch.setattr(sys, "stderr", Gone())
     with pytest.raises(SystemExit) as ended:
         terminal.guard(stop, "x.py")
