@@ -71,7 +71,7 @@ def group(results, methods, first=None):
 
 
 def interval(samples):
-    """The 95% bootstrap interval of the mean over the first axis, by percentiles (Efron 1979): (low, high). Fewer than
+    """The 95% bootstrap interval of the mean over the first axis, by percentiles (Efron 1981): (low, high). Fewer than
     five would make it far too narrow: of these it is no interval, but the mean twice."""
     if len(samples) < 5:
         return samples.mean(0), samples.mean(0)
