@@ -116,7 +116,7 @@ def write_rollouts(path, header, episodes):
     """Writes `header` (a dict: env, model, recorded, rules, ...) and `episodes` to the file at the Path `path`."""
     records = [{"format": FORMAT, **header, "episodes": len(episodes)}, *map(record_of, episodes)]
     lines = (json.dumps({**record, "crc32": checksum(record)}) + "\n" for record in records)
-    write_whole(path, "".join(lines).encode())
+    write_whole({path: "".join(lines).encode()})
 
 
 def recorded_environment(path):

@@ -13,9 +13,10 @@ import sys
 import time
 import uuid
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -35,35 +36,33 @@ def need(met, problem):
         raise UserError(problem)
 
 
-def write_whole(path, data):
-    """Writes `data` (bytes) to the Path `path` at once or not at all: no reader, and no crash, sees half of it."""
-    with drafted(path, data) as put:
-        put()
-
-
-@contextmanager
-def drafted(path, data):
-    """Writes `data` (bytes) to a draft beside the Path `path`. Yields what puts it in place; else it is gone in the
-    end. An OSError that names the draft, or, as where the disk is full, no file, names `path` instead."""
-    path = Path(os.path.realpath(path))  # a link to a file stays one
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{uuid.uuid4().hex}.part")
+def write_whole(files):
+    """Writes `files`, {Path: bytes}, each whole or not at all: no reader, and no crash, sees half of one. None is
+    replaced before all are on the disk. An OSError names the file."""
+    paths = [Path(os.path.realpath(path)) for path in files]  # a link to a file stays one
+    drafts = [path.with_name(f".{uuid.uuid4().hex}.part") for path in paths]
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield lambda: os.replace(draft, path)
+        for path, draft, data in zip(paths, drafts, files.values()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in paths[1:]:  # no crash is to leave an earlier result beside another run's policy
+            path.unlink(missing_ok=True)
+        for path, draft in zip(paths, drafts):
+            os.replace(draft, path)
     except OSError as error:
-        other = error.filename not in (None, str(draft))  # as of a second file, drafted inside this one's `with`
-        raise error if other else OSError(error.errno, error.strerror, str(path)) from None
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        with suppress(OSError):  # a disk that is read-only refuses even what is not there
-            draft.unlink()
+        for draft in drafts:
+            with suppress(OSError):  # a disk that is read-only refuses even what is not there
+                draft.unlink()
 
 
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)  # else a name that is too long is not found out
     for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
         with suppress(FileNotFoundError):  # Another run may have finished it.
@@ -73,7 +72,7 @@ def check_writable(path):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
-    with drafted(path, b""):
+    with TemporaryFile(dir=path.parent):
         pass
 
 
@@ -167,14 +166,12 @@ def kept_or_made(folder, known, resume, make):
 def write_result(path, result, agent):
     """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
     text, policy = json.dumps(result), path.with_suffix(".npz")
-    np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
-    with drafted(path, f"{text}\n".encode()) as put_result, drafted(policy, npz.getvalue()) as put_policy:
-        # The disk holds both. An earlier run's go first: no crash is to leave one of them beside one of these.
-        for earlier in path, policy:
-            Path(os.path.realpath(earlier)).unlink(missing_ok=True)
-        if agent.updates:
-            put_policy()
-        put_result()
+    if agent.updates:
+        np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
+        write_whole({policy: npz.getvalue(), path: f"{text}\n".encode()})
+    else:
+        policy.unlink(missing_ok=True)  # an earlier run's
+        write_whole({path: f"{text}\n".encode()})
 
 
 def read_policy(path):
@@ -227,4 +224,4 @@ def read_results(place):
 
 def pack(results, path):
     """Writes the `results` to one file, gzip-compressed JSON Lines, from which `read_results` gives them back."""
-    write_whole(path, gzip.compress("".join(json.dumps(each) + "\n" for each in results).encode(), mtime=0))
+    write_whole({path: gzip.compress("".join(json.dumps(each) + "\n" for each in results).encode(), mtime=0)})
