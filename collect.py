@@ -174,8 +174,6 @@ def collect_and_tell(player, env_name, path, n):
         raise UserError(f"give --model one of: {', '.join(client.models()) or f'(none found{client.doubt})'}")
     try:
         header, episodes = collect(player, env_name, path, n, terminal.status)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f" after {client.costs['requests']:,} requests") from None
     except UserError as error:
         kept = path.exists() and client.costs  # else it was the command that was wrong
         resume = f"; what ended is kept in {path}, and the same command goes on from there" if kept else ""

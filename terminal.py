@@ -31,8 +31,8 @@ def guard(main, name):
     try:
         main()
         return sys.stdout.flush()  # not later: the pipe may be broken
-    except KeyboardInterrupt as when:
-        code, problem = 130, f"stopped{when}; what is finished is kept"
+    except KeyboardInterrupt:
+        code, problem = 130, "stopped; what is finished is kept"
     except (UserError, OSError, MemoryError) as error:
         if isinstance(error, BrokenPipeError) and Path("/dev/stdout").is_fifo():
             os._exit(141)  # `| head` has seen enough; so a shell calls an end by SIGPIPE
