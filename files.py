@@ -72,8 +72,7 @@ def check_writable(path):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
-    with TemporaryFile(dir=path.parent):
-        pass
+    TemporaryFile(dir=path.parent).close()
 
 
 def json_object(text):
