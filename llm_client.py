@@ -64,9 +64,8 @@ class ChatClient:
         self.heard = self.not_before = time.monotonic()
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
-        need(not self.body.get("stream"), "leave stream out of --extra; an answer is read whole")
-        taken = {"model", "messages"}.intersection(asking.extra or ())
-        need(not taken, f"leave {', '.join(taken)} out of --extra; --model and the environment give them")
+        taken = {"model", "messages", "stream"}.intersection(asking.extra or ())
+        need(not taken, f"leave {', '.join(taken)} out of --extra; the program sees to that itself")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key; there is none")
         need(self._key.isascii() and self._key.isprintable(), f"{asking.api_key_env} holds characters that no key has")

@@ -203,7 +203,6 @@ def test_more_can_be_put_into_each_request():
 def test_neither_a_stream_nor_another_model_or_prompt_is_asked_for(extra):
     with pytest.raises(UserError, match=f"leave {', '.join(extra)} out of --extra"):
         ChatClient(Asking("http://host/v1", "small", extra=extra))
-    assert ChatClient(Asking("http://host/v1", "small", extra={"stream": False})).body["stream"] is False
 
 
 @pytest.mark.parametrize("fault", FAULTS)
