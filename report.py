@@ -198,7 +198,7 @@ def save(rows, path):
     from matplotlib import rc_context  # here, since all else does without it
     with rc_context({"text.parse_math": False, "text.usetex": False}):  # a name may hold dollars
         draw(rows).savefig(data := io.BytesIO(), format=path.suffix[1:], dpi=150)
-    files.write_whole(path, data.getvalue())
+    files.write_whole({path: data.getvalue()})
 
 
 def main():

@@ -138,7 +138,7 @@ def main():
     try:
         if options.pictures:  # first, since `| head` may end what is printed
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
-            write_whole(options.pictures, gif(frames(environment, episode, "rgb_array"), 1000 / rate))
+            write_whole({options.pictures: gif(frames(environment, episode, "rgb_array"), 1000 / rate)})
         print(*shown, f"{name}: {len(episodes)} episodes by {who}, mean return {mean:.2f}", sep="\n", flush=True)
         if options.human:
             list(frames(environment, episode, "human"))  # each is shown as it is drawn
