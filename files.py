@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 import zlib
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -26,8 +27,8 @@ FIELDS = {"env": (str,), "method": (str,), "seed": (int,), "config": (dict,), "r
 FIELDS |= {"llm_episodes": (int,), "model": (str, type(None)), "best_return": (int, float, type(None))}
 
 
-class UserError(ValueError):
-    """What was given cannot be used. The message is one line that says what to do."""
+class UserError(ValueError, ArgumentTypeError):
+    """What was given, also to an option, cannot be used. The message is one line that says what to do."""
 
 
 def need(met, problem):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import UserError, check_writable, json_object
+from files import UserError, check_writable, json_object, need
 
 BARS = "▁▂▃▄▅▆▇█"
 ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
@@ -79,7 +79,7 @@ def number(kind, least, most=1_000_000):
             if least <= kind(text) <= most:
                 return kind(text)
         what = "whole number" if kind is int else "number"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
+        raise UserError(f"{text!r} is not a {what} from {least} to {most}")
 
     return convert
 
@@ -88,13 +88,11 @@ def writable(*suffixes):
     """The type of an option that takes a file to write, with one of those suffixes; FIGURES need matplotlib."""
 
     def convert(text):
-        if Path(text).suffix not in suffixes:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {' or '.join(suffixes)}")
+        need(Path(text).suffix in suffixes, f"{text!r} is no {' or '.join(suffixes)}")
         check_writable(Path(text))
         if suffixes == FIGURES:
             os.environ["MPLBACKEND"] = "agg"  # no screen is needed, and a notebook's is not there for others
-            if not find_spec("matplotlib"):
-                raise argparse.ArgumentTypeError("it needs matplotlib; pip install matplotlib")
+            need(find_spec("matplotlib"), "it needs matplotlib; pip install matplotlib")
         return Path(text)
 
     return convert
@@ -102,8 +100,7 @@ def writable(*suffixes):
 
 def some_text(text):
     """The type of an option that takes a text."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; is a variable not set?")
+    need(text.strip(), "it is empty; is a variable not set?")
     return text
 
 

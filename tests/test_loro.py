@@ -824,7 +824,7 @@ def test_a_temperature_may_be_above_one():
         (["--env", "FrozenLake-v1\nx"], "is not an environment"),
         ([], "--env"),
         (["--env", ":FrozenLake-v1"], "'' is no module"),
-        (["--env", "FrozenLake-v1", "--extra", "{a}"], "argument --extra: invalid json_object value: '{a}'"),
+        (["--env", "FrozenLake-v1", "--extra", "{a}"], "argument --extra: not JSON in UTF-8"),
         (["--env", "FrozenLake-v1", "--votes", 5], "there is no server to ask"),
         (["--env", "FrozenLake-v1", "--base-url", "", "--model", ""], "argument --base-url: it is empty"),
         (["--env", "FrozenLake-v1", "--api-key-env", " "], "argument --api-key-env: it is empty"),
