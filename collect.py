@@ -159,7 +159,7 @@ def ask_or_read(environment, env_name, path, settings, asking):
     need(len(episodes) >= n, f"{path} holds {len(episodes)} episodes; give --llm-episodes {len(episodes)} or fewer")
     mean, who = np.mean([episode.total for episode in episodes]), header.get("model") or "an unnamed player"
     where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    print(terminal.printable(f"{len(episodes)} episodes by {who}, mean return {mean:.2f} ({where})"))
+    print(terminal.printable(f"{len(episodes)} episodes by {who}, mean return {terminal.rounded(mean, 2)} ({where})"))
     for doubt in doubts(environment, episodes, settings.steps_per_evaluation):
         print(terminal.printable(f"warning: {doubt}"), file=sys.stderr)
     return header.get("model"), episodes

@@ -61,7 +61,7 @@ def group(results, methods, first=None):
         if n != lengths.setdefault(env, n):  # that of the environment's first row
             what = f"{env}, {name}: {n} evaluations cannot be compared with {lengths[env]} of other rows"
             least = min(len(each[0]["returns"]) for (where, _), each in found.items() if where == env)
-            raise UserError(f"{what}; give --first {least}, or the folders of comparable runs alone")
+            raise UserError(f"{what}; give --first {least}, or comparable runs alone, such as results/ENV")
         llm_returns = [each for run in runs for each in run["returns"][: run["llm_episodes"]]]
         llm_mean = np.mean(llm_returns) if llm_returns else None
         rows[env, name] = {**runs[0], "seeds": [run["seed"] for run in runs], "returns": returns, "llm_mean": llm_mean}

@@ -132,14 +132,15 @@ def main():
     else:
         rules = header.get("rules") or header.get("system") or environment.rules  # "system": in older recordings
         lines = [*str(rules).splitlines(), *steps(environment, episode, agent)]
-    mean, columns = np.mean([each.total for each in episodes]), shutil.get_terminal_size().columns
+    mean = terminal.rounded(np.mean([each.total for each in episodes]), 2)
+    columns = shutil.get_terminal_size().columns
     shown = [textwrap.fill(line, columns) for line in map(terminal.printable, lines)]
     who = terminal.printable(header.get("model") or "an unnamed player")
     try:
         if options.pictures:  # first, since `| head` may end what is printed
             rate = min(20, environment.make().metadata.get("render_fps") or 20)  # 50 a second are too fast to watch
             write_whole({options.pictures: gif(frames(environment, episode, "rgb_array"), 1000 / rate)})
-        print(*shown, f"{name}: {len(episodes)} episodes by {who}, mean return {mean:.2f}", sep="\n", flush=True)
+        print(*shown, f"{name}: {len(episodes)} episodes by {who}, mean return {mean}", sep="\n", flush=True)
         if options.human:
             list(frames(environment, episode, "human"))  # each is shown as it is drawn
     except (ImportError, gym.error.DependencyNotInstalled) as error:

@@ -103,6 +103,11 @@ def test_a_name_that_is_too_long_is_refused_in_a_folder_that_is_not_there_yet(tm
         files.check_writable(tmp_path / "new" / ("x" * 256))
 
 
+def test_a_file_that_cannot_be_tried_is_named_by_its_own_name():
+    with pytest.raises(OSError, match="No such file or directory: '/proc/none'$"):
+        files.check_writable(Path("/proc/none"))
+
+
 def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
     def refuse(draft, mode):
         raise PermissionError(errno.EACCES, "Permission denied", str(draft))
