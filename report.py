@@ -49,7 +49,9 @@ def runs_of_rows(results, methods):
 def group(results, methods, first=None):
     """{(env, name): row} of `runs_of_rows`: a row is a result of several `seeds`, `returns` a line for each, `llm_mean`
     the LLM's mean, or None. first: how many evaluations of each count; None: all. Raises UserError for unlike runs."""
-    rows, lengths, found = {}, {}, runs_of_rows(results, methods)
+    texts = ("env", "method", "model", "folder")  # which may come from anywhere
+    results = [run | {name: terminal.printable(run[name]) for name in texts if run[name]} for run in results]
+    rows, lengths, found = {}, {}, runs_of_rows(results, list(map(terminal.printable, methods)))
     for (env, name), runs in found.items():
         made_of = ((run["seed"], run["config"] | {"best_return": run["best_return"]}) for run in runs)
         for (s, then), (t, now) in pairwise(made_of):
@@ -218,7 +220,7 @@ def main():
     if options.pack:
         files.pack(results, options.pack)
     lines = brief(rows) if options.brief else table(rows)
-    print("".join(f"{terminal.printable(line)}\n" for line in lines), end="")  # at once: `| head` ends no figure
+    print("".join(f"{line}\n" for line in lines), end="")  # at once: `| head` ends no figure
     if options.figure:
         save(rows, options.figure)
     for doubt in doubts(rows):

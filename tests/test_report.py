@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from types import SimpleNamespace
+from xml.dom import minidom
 
 import numpy as np
 import pytest
@@ -505,13 +506,15 @@ def test_dollars_are_drawn_and_a_picture_that_cannot_be_written_leaves_the_old_o
 
 
 @pytest.mark.parametrize("odd", ["\x1b]0;x\x07\0", "caf\udce9"])
-def test_no_text_from_outside_steers_a_terminal(tmp_path, show, odd):
+def test_no_text_from_outside_steers_a_terminal_from_a_figure_or_keeps_it_from_being_drawn(tmp_path, show, odd):
+    pytest.importorskip("matplotlib")
     folder = tmp_path / f"results{odd.replace(chr(0), '')}"
     keep(folder / "main", "online", 0, [1.0] * 5)
     keep(folder / "main", "loro", 0, [1.0] * 5, model=f"a {odd}")
     keep(folder / f"other{odd.replace(chr(0), '')}", "loro", 0, [1.0] * 5)
-    done = show(folder)
+    done = show(folder, "--figure", tmp_path / "figure.svg")
     assert done.code == 0 and (done.out + done.err).replace("\n", "").isprintable()
+    minidom.parse(str(tmp_path / "figure.svg"))
 
 
 def test_no_tex_is_asked_for(study, tmp_path):
