@@ -104,7 +104,7 @@ def test_a_name_that_is_too_long_is_refused_in_a_folder_that_is_not_there_yet(tm
 
 
 def test_a_file_that_cannot_be_tried_is_named_by_its_own_name():
-    with pytest.raises(OSError, match="No such file or directory: '/proc/none'$"):
+    with pytest.raises(OSError, match=r"No such file or directory: '/proc/none'$"):
         files.check_writable(Path("/proc/none"))
 
 
