@@ -56,7 +56,7 @@ class Player:
         return None, replies
 
     def submit(self, messages):
-        """The Future of `vote`: of an equal prompt's if the model would repeat its answer, unless that has failed."""
+        """The Future of `vote`. If the model repeats its answers, equal prompts share one, unless that has failed."""
         prompt = json.dumps(messages)
         with self.lock:
             answer = self.answers.get(prompt) if self.client.repeatable else None
@@ -77,11 +77,11 @@ class Player:
 
 
 def collect(player, env_name, path, n, progress=lambda text, log: None):
-    """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, some at once.
+    """Plays until the rollout file at the Path `path` holds n episodes: of seeds 0..n-1 those it lacks, side by side.
 
     Each is written as it ends: whatever stops the work, the file is whole. Returns its (header, episodes). Raises
     UserError if the server fails, or if the file was made otherwise."""
-    client, logged = player.client, {""}  # logged: problems
+    client, logged = player.client, {""}  # logged: the problems that were told; "" is none
 
     def spent():  # in all; its seconds count from anywhere, so only differences are costs
         return {**client.costs, "invalid_replies": len(player.invalid), "seconds": time.perf_counter()}
@@ -121,7 +121,7 @@ def read_kept(player, env_name, path):
     if not path.exists():
         return {**made_with, "recorded": str(date.today())}, {}
     header, episodes = read_rollouts(path, env_name, player.environment.make())
-    header.setdefault("max_tokens", header.get("request", {}).get("max_tokens", asking.max_tokens))  # as it once stood
+    header.setdefault("max_tokens", header.get("request", {}).get("max_tokens", asking.max_tokens))  # in older files
     unlike = ", ".join(name for name in made_with if header.get(name) != made_with[name])
     unlike = unlike.replace("rules", "rules (by --reasoning, for one)")
     need(not unlike, f"{path} holds episodes made with another {unlike}; give --rollouts another file")
@@ -131,8 +131,8 @@ def read_kept(player, env_name, path):
 def news(player):
     """What a person wants to know while it plays: what is wrong with the server, or else with the replies."""
     client, n, invalid = player.client, len(player.replies), player.invalid
-    if client.problem:
-        return f"asking again: it {client.problem}"
+    if problem := client.problem:  # read once: a thread that asks may clear it
+        return f"asking again: it {problem}"
     said = f"{len(invalid):,} of {n:,} replies invalid"
     if (silent := time.monotonic() - client.heard) > 10:
         said += f", nothing heard for {silent:.0f} s"
@@ -145,8 +145,8 @@ def news(player):
 def ask_or_read(environment, env_name, path, settings, asking):
     """(model, episodes) of the LLM, from which a run with these `settings` starts; prints what there is and its cost.
 
-    If `asking`, an Asking, names a model or a server, it plays now what is missing in the rollout file at `path`, or
-    rollouts/ENV-MODEL.jsonl; else they are as in that file, or the project's own. UserError if they are too few."""
+    If `asking`, an Asking, names a model or a server, it first plays what the rollout file at `path` lacks. path None:
+    then rollouts/ENV-MODEL.jsonl, else the project's own rollouts/ENV.jsonl. UserError if the episodes are too few."""
     n = settings.llm_episodes
     if asking.model or asking.base_url:
         path = path or Path("rollouts") / file_name(f"{env_name}-{asking.model}.jsonl")

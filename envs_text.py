@@ -31,14 +31,14 @@ class Environment(NamedTuple):
     random_return: float  # the mean return of a random policy, measured, by which trust is judged
     random_std: float  # the standard deviation of its returns, measured
     best_return: float | None  # the best attainable mean return, from which regret is measured; None: unknown
-    reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward of a step|, at most 1, in random play
+    reward_scale: float  # what learners multiply rewards by: 0.2 / mean |reward| of a step of random play, at most 1
     low: tuple[float, ...] | None = None  # the usual minimum of each number of a vector observation; None for a table
     high: tuple[float, ...] | None = None  # their usual maximum; a network sees low..high as -1..1
     grid: tuple[str, ...] = ()  # the rows of a grid world's map, one letter a state: H hole, C cliff, G goal
     rules: str | None = None  # what the LLM is told first; the project's own stand in rules/NAME.txt
 
     def numbers(self):
-        """{field: value} of those that a learner's results depend on."""
+        """{field: value} of the numbers that a learner's results depend on."""
         return {name: getattr(self, name) for name in ("random_return", "random_std", "reward_scale", "low", "high")}
 
 

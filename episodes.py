@@ -133,7 +133,7 @@ def read_rollouts(path, env_name, env):
     name. Raises UserError, naming file and line, for what is not such a file, and OSError if it cannot be read."""
     need(path.is_file(), f"there is no file {path} of recorded episodes")
     lines = path.read_bytes().rstrip().splitlines()
-    has_checksums = any(b'"crc32"' in line for line in lines)  # one that was written elsewhere may have none at all
+    has_checksums = any(b'"crc32"' in line for line in lines)  # a file that was written elsewhere may have none
     number, header, episodes = 0, {}, []
     try:
         for number, line in enumerate(lines, 1):

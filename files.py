@@ -103,7 +103,7 @@ def code_checksum(*parts):
     """The checksum of functions, classes, modules and packages by what they do, not by comments, docstrings, layout."""
     inside = tuple(f"{part.__name__}." for part in parts if hasattr(part, "__path__"))
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(inside)]
-    texts = ["".join(linecache.getlines(module.__file__ or "")) for module in modules]  # an empty file has no source
+    texts = ["".join(linecache.getlines(module.__file__ or "")) for module in modules]  # getsource fails on empty files
     return checksum([as_lists(ast.parse(text)) for text in (*map(inspect.getsource, parts), *texts)])
 
 
@@ -111,7 +111,7 @@ def as_lists(node):
     """A syntax tree in lists, without docstrings, and without empty fields, which some versions of Python add."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
         node.body[:1] = [] if node.body[1:] else [ast.Pass()]
-    if isinstance(node, ast.JoinedStr):  # of an f-string Python 3.12 has some empty parts more
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty parts to an f-string
         node.values = [part for part in node.values if getattr(part, "value", None) != ""]
     if isinstance(node, ast.AST):
         fields = [[name, as_lists(value)] for name, value in ast.iter_fields(node) if value not in (None, [])]
@@ -140,7 +140,7 @@ def kept_result(folder, known, resume):
     wanted = json.loads(json.dumps(known))  # with lists for tuples, as in the file
     names = "env", "method", "seed", "model", "best_return"
     then, now = (each["config"] | {name: each[name] for name in names} for each in (found, wanted))
-    now |= {name: then.get(name) for name in ("model", "episodes") if now.get(name) is None}  # read later: may be any
+    now |= {name: then.get(name) for name in ("model", "episodes") if now.get(name) is None}  # not yet read: any fits
     unlike = [f"{k} {then.get(k)}, not {now.get(k)}" for k in now | then if then.get(k) != now.get(k)]
     need(not unlike, f"{path}: made with {'; '.join(unlike)}; give another --out, or leave out --resume")
     return found
@@ -155,15 +155,15 @@ def kept_or_made(folder, known, resume, make):
     if found := kept_result(folder, known, resume):
         return found, None
     started = time.perf_counter()
-    made, agent = make()
-    if not ((np.abs(made["returns"]) <= LARGEST).all() and np.isfinite(agent.learnt).all()):
+    result, agent = make()
+    if not ((np.abs(result["returns"]) <= LARGEST).all() and np.isfinite(agent.learnt).all()):
         what = "{env} {method} seed {seed} earned or learnt what is no finite number, or".format(**known)
         raise UserError(f"{what} beyond {LARGEST:g}; look at its rewards and observations, or lower the learning rate")
-    made = {**known, **made, "cumulative_reward": sum(made["returns"])}
-    made["seconds"] = round(time.perf_counter() - started, 1)
-    made["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
-    write_result(result_path(folder, known), made, agent)
-    return json.loads(json.dumps(made)), agent  # as it will be read: with lists for tuples
+    result = {**known, **result, "cumulative_reward": sum(result["returns"])}
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    result["versions"] = {name: version(name) for name in ("numpy", "gymnasium")}
+    write_result(result_path(folder, known), result, agent)
+    return json.loads(json.dumps(result)), agent  # as it will be read: with lists for tuples
 
 
 def write_result(path, result, agent):
@@ -204,7 +204,7 @@ def read_result(text, where):
 
 
 def read_results(place):
-    """The results, a list of dicts, in `place`: a folder that loro.py wrote to, or else all such folders below it; or a
+    """The results, a list of dicts, in `place`: an --out of loro.py, an ENV folder in one, or all --outs below it; or a
     packed file. Each holds its `folder`. Raises UserError for what is no result, or lies under another's name."""
     place = Path(os.path.abspath(place))
     if place.is_dir():

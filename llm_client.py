@@ -36,7 +36,7 @@ class Asking(NamedTuple):
     temperature: float = 0.0  # 0 for the likeliest answers
     max_tokens: int = 64  # the longest answer; more for --reasoning (2048) and for a model that thinks by itself
     extra: dict | None = None  # a JSON object, merged into each request
-    votes: int = 1  # answers to each prompt, of which the majority acts
+    votes: int = 1  # answers to each prompt; the action named most often acts
     concurrency: int = 10  # episodes at once
 
 
@@ -105,14 +105,14 @@ class ChatClient:
                 self.problem, self.usable = "", True
                 return answer
             except UnusableAnswer as failure:
-                self.problem, limited, wanted = failure.problem, failure.limited, failure.wanted
+                self.problem, failed = failure.problem, failure  # another thread may change self.problem at any time
             late = time.monotonic() - begun > 2 * self.timeout
             if late or not pauses or (pauses[0] > 2 and not self.costs):  # no costs: nothing has ever answered
-                raise UserError(f"{self.base_url} {self.problem}")
-            pause = wanted or pauses[0] * random.uniform(1, 1.5)
-            if len(pauses) > 1 or not (limited and self.usable):  # else the longest, again and again
+                raise UserError(f"{self.base_url} {failed.problem}")
+            pause = failed.wanted or pauses[0] * random.uniform(1, 1.5)
+            if len(pauses) > 1 or not (failed.limited and self.usable):  # else the longest, again and again
                 pauses.pop(0)
-            if limited:
+            if failed.limited:
                 self.not_before = max(self.not_before, time.monotonic() + pause)
             else:
                 time.sleep(pause)

@@ -58,7 +58,7 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """The budget and the hyperparameters of all. Each is an option, its comment the help; a float is from 0 to 1."""
+    """The budget and all methods' hyperparameters. Each is an option, its comment the help; a float is from 0 to 1."""
 
     evaluations: int  # how many there are in a run (the paper's number, by environment)
     llm_episodes: int = 10  # episodes of the LLM to start from, drawn by the run's seed
@@ -113,7 +113,7 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
     replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
-    # No clone: no returns, so no trust. Episodes that all earned the same, at most random play's, teach nothing.
+    # Without a clone there are none: no trust, no failed_alike. Equal returns, at most random play's, teach nothing.
     teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
@@ -172,7 +172,7 @@ def main():
     options, given, asked = terminal.parse(METHODS, Settings, Asking)
     environment = find_environment(options.env, options.reasoning)
     settings = Settings(**{"evaluations": environment.evaluations, **given})
-    source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # or a module of one's own
+    source = ENVIRONMENTS.get(options.env) or sys.modules[options.env.rpartition(":")[0]]  # one's own: by now imported
     made_of = environment.numbers() | {"code": files.code_checksum(run, source, agents, *episodes.PLAYING)}
     plan, recorded, results = [], [], []
     for name, seed in product(options.method, range(options.seed, options.seed + options.seeds)):

@@ -15,12 +15,12 @@ import files
 import terminal
 from files import UserError, need
 
-ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, with its model and its folder
-unless these are the usual ones, of the first `online`'s folder. regret: evaluations x the best attainable return, less
-the cumulative reward. online's / its: regret of `online` over that of the row. t: by how many standard errors its
-reward is above that of `online`, seed by seed if they have the same. own steps: online's / its without the LLM's
-episodes, over as many evaluations of `online`. last 30: the mean of the last 30 evaluations. A 95% interval and t need
-five seeds that vary."""
+ABOUT = """A table and a figure of what loro.py has found. A row's name is its method, then its model and its folder
+where they are not those of the first folder with `online`. regret: evaluations x the best attainable return, less the
+cumulative reward. online's / its: regret of `online` over that of the row. t: by how many standard errors its reward
+is above that of `online`, seed by seed if they have the same. own steps: online's / its again, over the row's
+evaluations after the LLM's episodes and over as many of `online`, its first. last 30: the mean of the last 30
+evaluations. A 95% interval and t need five seeds that vary."""
 HEAD = "environment | method | seeds | cumulative reward | 95% interval | regret"
 HEAD += " | online's / its | t | own steps | last 30"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # colour-blind safe (Okabe & Ito 2008)
@@ -30,7 +30,7 @@ OF_METHODS = {"data", "pretrain", "clone", "keep", "fine_tune"}  # in what metho
 
 def runs_of_rows(results, methods):
     """{(env, name): its results by seed}, of `methods` in their order. A name is the method, then the model and the
-    folder unless they are usual in env: the folder of `online`, or else the first; the model there if it is one."""
+    folder unless usual in env: the folder of `online`, else of the first run, and its model if it has but one."""
     usual = {}
     for run in sorted(results, key=lambda run: run["method"] != "online"):
         usual.setdefault(run["env"], run["folder"])
@@ -90,13 +90,13 @@ def t_statistic(a, b, paired):
 
 
 def low_to_high(samples, places=1):
-    """Their `interval` as text, with so many decimals; "" if it has no width."""
+    """The `interval` of `samples` as text, with so many decimals; "" if it has no width."""
     low, high = interval(samples)
     return f"{terminal.rounded(low, places)} to {terminal.rounded(high, places)}" if low < high else ""
 
 
 def ratio(theirs, its):
-    """Their regret over its own, as text: "" if they have none, or one is nan, unknown."""
+    """The regret `theirs` over `its`, as text: "" if `theirs` is not above 0, or one is nan, unknown."""
     if not theirs > 0 or np.isnan(its):
         return ""
     if its < 0.05:
@@ -146,8 +146,8 @@ def brief(rows):
 
 
 def doubts(rows):
-    """What may make a comparison unfair, a line each: seeds that a row lacks; and in what, its method aside, it was
-    made otherwise than `online` in the same folder, or than the first row there that has such a setting."""
+    """What may make a comparison unfair, a line each: seeds that a row lacks; and settings, its method's aside, in
+    which it differs from `online` in the same folder, or else from the first row there that has the setting."""
     for (env, name), row in rows.items():
         all_rows = [each for (where, _), each in rows.items() if where == env]
         if lacking := sorted({seed for each in all_rows for seed in each["seeds"]}.difference(row["seeds"])):

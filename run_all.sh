@@ -5,7 +5,7 @@
 #   ./run_all.sh --list    prints the runs instead, one command a line, each of them safe to run twice
 #
 #   Relative paths start at the folder of this file.
-#   QUICK=1                a small slice, in one to two minutes on two cores
+#   QUICK=1                a small slice, in one to two minutes on two cores; OUT is results/quick if not given
 #   SEEDS="100 119"        the first seed and the last
 #   ROLLOUTS=FOLDER        another teacher: loro, loro-plus and clone on that folder's ENV.jsonl files
 #   OUT=results/study      where results go, one folder for each variant: main, online-more, no-pretraining, tau-1, ...
@@ -19,7 +19,7 @@ if [[ -n ${QUICK:-} ]]; then
     methods="online loro loro-plus" seeds=${SEEDS:-100 100} out=${OUT:-results/quick} budget="--evaluations 25"
 fi
 
-run() { # FOLDER METHOD [OPTION ...]: the command for $env and $seed
+run() { # FOLDER METHOD [OPTION ...]: prints the command for $env and $seed
     printf '%q ' python loro.py --env "$env" --method "$2" --seed "$seed" --out "$out/$1" --resume $budget "${@:3}"
     echo
 }

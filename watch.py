@@ -28,11 +28,11 @@ from replies import names_none
 
 
 def load_agent(path, environment):
-    """The learner that loro.py kept at `path`, in the Environment that it was kept from: it plays as in the end.
+    """The learner that loro.py kept at `path`, in the Environment that it was kept from: it plays as at the run's end.
 
     agent.values(observations), (n, actions), is that by which it acts: for the best action what it expects, the
     discounted return times the environment's reward_scale, for others less than that, by advantage learning; or if
-    agent.clone, the logits of how sure it is that the LLM would do them, from which no rewards can be learnt. Raises
+    agent.clone, the logits of how sure it is that the LLM would do them, which say nothing of rewards. Raises
     UserError, or OSError if unreadable."""
     result, learnt = read_policy(Path(path))
     config, now = result["config"], environment.numbers()
@@ -43,7 +43,7 @@ def load_agent(path, environment):
     except (KeyError, AttributeError, TypeError, ValueError):
         fit = False
     need(fit, f"{path} is of another environment than there is now, or of other code; run that seed again")
-    if isinstance(agent, DQN):  # the others were not kept; so it may learn on
+    if isinstance(agent, DQN):  # of the three only the acting one was kept; it may learn on
         agent.online.parameters[:] = agent.target.parameters[:] = learnt
     agent.learnt[:], agent.clone = learnt, result.get("clone")
     return agent
@@ -60,7 +60,7 @@ def environment_of(file, own):
 
 
 def steps(environment, episode, agent):
-    """The lines that tell an Episode: at each step the map, the sentence, the answer or the values, and what came."""
+    """The lines that tell an Episode: at each step the sentence, the map, the answer or the values, and what came."""
     for t, (observation, action) in enumerate(zip(episode.observations, episode.actions)):  # not the last observation
         yield from ("", f"step {t}: {environment.describe(observation)}")
         for i, row in enumerate(environment.grid or ()):
@@ -121,7 +121,7 @@ def main():
         agent = load_agent(file, environment)
         greedy = partial(act, agent, 0.0, np.random.default_rng(0))
         seeds = range(1000, 1000 + max(options.episodes, chosen + 1))  # recordings have lower ones: a clone knows those
-        header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]
+        header, episodes = {"model": file}, [play(env, greedy, seed) for seed in seeds]  # told as who played
     else:
         header, episodes = read_rollouts(file, name, env)
     need(chosen < len(episodes), f"{file} holds {len(episodes)} episodes; the last is --episode {len(episodes) - 1}")

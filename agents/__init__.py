@@ -1,6 +1,6 @@
-"""The learners. Each has values(observations), its Q(s, .) (n, actions), by which it acts; update(batch, imitate, step)
-to learn from a Batch's rewards or to imitate its actions (step: of fine-tuning so far); `updates`, how many it made;
-`learnt`, the array of all that it acts by, changed in place, and kept; and n_actions, reward_scale, settings."""
+"""The learners. Each has values(observations): Q(s, .) (n, actions), by which it acts; update(batch, imitate, step):
+learns from a Batch's rewards or imitates its actions, after `step` steps of fine-tuning; `updates`: how many it made;
+`learnt`: the array of all that it acts by, changed in place, and kept; and n_actions, reward_scale, settings."""
 
 import gymnasium as gym
 

@@ -26,8 +26,8 @@ class DQN:
         return self.acting.forward(self.scaled(observations))[0]
 
     def update(self, batch, imitate=False, step=0):
-        """A step of Adam on a Batch's mean loss, TD or imitation; then averages move. Adam's rate falls with steps of
-        fine-tuning (Robbins & Monro 1951), as does the acting rate, to average over more (Polyak & Juditsky 1992)."""
+        """A step of Adam on a Batch's mean loss, TD or imitation; then both averages move. Adam's rate falls with
+        `step` (Robbins & Monro 1951), as does the acting rate, to average over more (Polyak & Juditsky 1992)."""
         settings, decay = self.settings, 1 / (1 + step / self.settings.decay_steps)
         q, cache = self.online.forward(self.scaled(batch.observations))
         if imitate:

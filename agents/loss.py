@@ -13,8 +13,8 @@ def td_targets(batch, q, next_q, reward_scale, discount, advantage_learning):
     gaps, so that small errors no longer decide which is best, but not below the worth of doing the same again in s'
     (Baird 1999; Bellemare et al. 2016). A terminal s' is worth 0; one at the time limit is worth what Q says."""
     rows, a = np.arange(len(q)), batch.actions
-    discounts = np.float32(discount) * ~batch.terminated  # float32, so that a network's targets are
-    best, next_best = q.argmax(1), next_q.argmax(1)  # to be looked up, since max(1) takes twice as long
+    discounts = np.float32(discount) * ~batch.terminated  # 0 for a terminal s'; float32, as a network's Q
+    best, next_best = q.argmax(1), next_q.argmax(1)  # looked up below, since max(1) takes twice as long
     gap = q[rows, best] - q[rows, a]
     lowered = discounts * next_q[rows, next_best] - advantage_learning * gap
     return reward_scale * batch.rewards + np.maximum(lowered, discounts * next_q[rows, a])

@@ -19,7 +19,7 @@ class QTable:
         """Q(s, .) <- Q(s, .) - table_learning_rate dL/dQ(s, .) / k for each transition of a Batch, whatever the `step`.
 
         k is how often its pair (s, a) is in the Batch, so a pair moves by the mean of its gradients: no value passes
-        its mean target, and no error needs clipping. In imitation k is how often its s is, and a row moves so."""
+        its mean target, and no error needs clipping. In imitation k is how often its s is: a row moves by the mean."""
         s, a, q, settings = batch.observations, batch.actions, self.values(batch.observations), self.settings
         if imitate:
             gradient = imitation_gradient(batch, q)

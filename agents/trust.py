@@ -1,4 +1,4 @@
-"""Trust: who is to play, the clone of the LLM or the learner, by what either has earned."""
+"""Trust: who plays the evaluations and is kept, the clone of the LLM or the learner, by what either has earned."""
 
 import numpy as np
 
@@ -25,6 +25,6 @@ class Judge:
 def bound(returns, n_errors, least_std=0.0):
     """The mean of n `returns` + n_errors standard errors, std / sqrt(n); but at most the best of them. For -2 errors
     the true mean of normal returns is below it in 4% of cases for n = 10, 9% for 3 (Student 1908). A few returns may
-    agree by luck: std counts as `least_std` at least."""
+    agree by luck: std counts as `least_std` at least. Equal returns are their own mean, unrounded, so bounds tie."""
     mean, std = (np.mean(returns), np.std(returns, ddof=1)) if len(set(returns)) > 1 else (returns[0], 0.0)
     return min(mean + n_errors * max(std, least_std) / np.sqrt(len(returns)), max(returns))
