@@ -38,21 +38,24 @@ def need(met, problem):
 
 
 def write_whole(files):
-    """Writes `files`, {Path: bytes}, each whole or not at all: no reader, and no crash, sees half of one. None is
-    replaced before all are on the disk. An OSError names the file."""
-    paths = [Path(os.path.realpath(path)) for path in files]  # a link to a file stays one
+    """Writes `files`, {Path: bytes, or None to remove it}, each whole or not at all: no reader, and no crash, sees half
+    of one. Nothing is replaced or removed before all are on the disk. An OSError names the file."""
+    paths = [real(path) for path in files]
     drafts = [path.with_name(f".{uuid.uuid4().hex}.part") for path in paths]
     try:
         for path, draft, data in zip(paths, drafts, files.values()):
             path.parent.mkdir(parents=True, exist_ok=True)
             with draft.open("wb") as file:
-                file.write(data)
+                file.write(data or b"")
                 file.flush()
                 os.fsync(file.fileno())
         for path in paths[1:]:  # no crash is to leave an earlier result beside another run's policy
             path.unlink(missing_ok=True)
-        for path, draft in zip(paths, drafts):
-            os.replace(draft, path)
+        for path, draft, data in zip(paths, drafts, files.values()):
+            if data is None:
+                path.unlink(missing_ok=True)
+            else:
+                os.replace(draft, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
@@ -61,9 +64,17 @@ def write_whole(files):
                 draft.unlink()
 
 
+def real(path):
+    """The Path `path` with links followed, since a link to a file stays one. Raises OSError if it is no file."""
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
+    return path
+
+
 def check_writable(path):
     """Raises OSError if the file cannot be written: better before the work than after. Removes stale drafts."""
-    path = Path(os.path.realpath(path))
+    path = real(path)
     path.parent.mkdir(parents=True, exist_ok=True)  # else a name that is too long is not found out
     for draft in path.parent.glob(f".{'[0-9a-f]' * 32}.part"):
         with suppress(FileNotFoundError):  # Another run may have finished it.
@@ -71,8 +82,6 @@ def check_writable(path):
                 draft.unlink()
     with suppress(FileNotFoundError):
         path.lstat()  # refuses a name that is too long; `exists` does so only before Python 3.14
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is a folder or a device, and no file; give another")
     try:
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
@@ -168,13 +177,10 @@ def kept_or_made(folder, known, resume, make):
 
 def write_result(path, result, agent):
     """Writes a result to `path` and, if its agent has learnt, the policy into a .npz file beside it."""
-    text, policy = json.dumps(result), path.with_suffix(".npz")
-    if agent.updates:
-        np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
-        write_whole({policy: npz.getvalue(), path: f"{text}\n".encode()})
-    else:
-        policy.unlink(missing_ok=True)  # an earlier run's
-        write_whole({path: f"{text}\n".encode()})
+    text = json.dumps(result)
+    np.savez(npz := io.BytesIO(), about=text, learnt=agent.learnt)
+    policy = npz.getvalue() if agent.updates else None  # else an earlier run's goes
+    write_whole({path.with_suffix(".npz"): policy, path: f"{text}\n".encode()})
 
 
 def read_policy(path):

@@ -65,7 +65,7 @@ class ChatClient:
         self.body = {"model": asking.model, "temperature": asking.temperature, "max_tokens": asking.max_tokens}
         self.body |= asking.extra or {}
         taken = {"model", "messages", "stream"}.intersection(asking.extra or ())
-        need(not taken, f"leave {', '.join(taken)} out of --extra; the program sees to that itself")
+        need(not taken, f"leave {', '.join(sorted(taken))} out of --extra; the program sees to that itself")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key; there is none")
         self._key = os.environ.get(asking.api_key_env, "").strip()

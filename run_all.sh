@@ -60,7 +60,15 @@ mkdir -p "$out" 2> /dev/null && [[ -w $out ]] || end "OUT=$out is no folder that
 total=$(grep -c '' <<< "$commands") n=0 failed=0
 [[ -t 2 ]] && clear=$'\r\e[K' newline= || clear= newline=$'\n'
 set -m # the workers become a process group, which can be stopped as one
-trap 'kill -- "-$(jobs -p)" 2> /dev/null || true; end "stopped; the same command goes on" 130' INT TERM HUP
+stop() { # ends by the signal, so that a loop around this ends as well
+    kill -- "-$(jobs -p)" 2> /dev/null || true
+    disown -a
+    echo "${clear:-}run_all.sh: stopped; the same command goes on" >&2
+    trap - INT
+    kill -INT $$
+    exit 130 # where that is ignored
+}
+trap stop INT TERM HUP
 tr '\n' '\0' <<< "$commands" |
     xargs -0 -n 1 -P "$(OMP_NUM_THREADS= nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)" \
         bash -c 'eval "$0" 2>&1 > /dev/null; code=$?; echo ended; exit $code' |
@@ -68,6 +76,7 @@ tr '\n' '\0' <<< "$commands" |
         [[ $line == ended ]] && printf '%s' "$clear$((++n)) of $total runs$newline" || echo "$clear$line"
     done >&2 &
 wait $! || failed=1
+set +m # else Ctrl-C in what follows would end it, and not this
 [[ -n $newline ]] || echo >&2
 
 table=$(python report.py "$out") && tee "$out/table.md" <<< "$table" || failed=1

@@ -25,7 +25,7 @@ FIGURES = (".png", ".svg", ".pdf")
 def guard(main, name):
     """Runs `main`. A UserError, OSError or MemoryError becomes one line on stderr and exit code 2, Ctrl-C one line and
     an end by its signal, which a shell calls 130. All else is a fault: its traceback, and 1."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, stop)
     sys.stdout, sys.stderr = (each or open(os.devnull, "w") for each in (sys.stdout, sys.stderr))  # noqa: SIM115
     sys.stdout.reconfigure(errors="replace")  # arrows and bars, on a terminal that has none
     try:
@@ -44,9 +44,13 @@ def guard(main, name):
         print(f"{name}: {problem}\n", end="", file=sys.stderr, flush=True)  # at once: runs side by side share it
         sys.stdout.flush()
     if code == 130:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # else the loop of a shell would go on
     os._exit(code)  # at once: `sys.exit` would wait for threads that wait for a server
+
+
+def stop(*_):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends at once
+    raise KeyboardInterrupt
 
 
 def printable(text):

@@ -137,10 +137,17 @@ def test_a_copy_learns_on_as_the_agent_does_and_leaves_it_alone(learner, states_
     assert not other.values(states).any()
 
 
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_a_copy_of_a_network_has_layer_norm_if_the_network_has(layer_norm):
+    agent, states = network(4, 3, layer_norm=layer_norm), unit_rows(4)
+    np.testing.assert_array_equal(copy.deepcopy(agent).values(states), agent.values(states))
+
+
 @both
 @either_update
 def test_updates_are_counted(learner, states_of, imitate):
     agent, b = learner(2, 2), batch(states_of(2), [0, 1])
+    learnt = agent.learnt
     for n in range(3):
-        assert agent.updates == n
+        assert agent.updates == n and agent.learnt is learnt  # changed in place
         agent.update(b, imitate)

@@ -53,11 +53,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
 def test_a_file_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path, monkeypatch):
     order = []
-    for step in ("fsync", "replace"):
-        function = getattr(os, step)
-        monkeypatch.setattr(os, step, lambda *a, step=step, function=function: order.append(step) or function(*a))
+    monkeypatch.setattr(os, "fsync", lambda file: order.append(os.fstat(file).st_size))  # what has left Python
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: order.append("replace") or replace(*paths))
     files.write_whole({tmp_path / "file": b"text"})
-    assert order == ["fsync", "replace"]
+    assert order == [4, "replace"]
+
+
+@pytest.mark.parametrize("odd", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path, odd):  # such as /dev/null
+    odd(tmp_path / "odd")
+    before = (tmp_path / "odd").stat()
+    with pytest.raises(OSError, match="no file; give another"):
+        files.write_whole({tmp_path / "odd": b"text"})
+    assert (tmp_path / "odd").stat() == before and names(tmp_path) == ["odd"]
 
 
 def test_a_link_to_a_file_stays_one(tmp_path):
@@ -103,9 +112,11 @@ def test_a_name_that_is_too_long_is_refused_in_a_folder_that_is_not_there_yet(tm
         files.check_writable(tmp_path / "new" / ("x" * 256))
 
 
-def test_a_file_that_cannot_be_tried_is_named_by_its_own_name():
-    with pytest.raises(OSError, match=r"No such file or directory: '/proc/none'$"):
-        files.check_writable(Path("/proc/none"))
+def test_a_file_that_cannot_be_tried_is_named_by_its_own_name(tmp_path):
+    (tmp_path / "link").symlink_to("/proc/none")
+    for path in Path("/proc/none"), tmp_path / "link":
+        with pytest.raises(OSError, match=r"No such file or directory: '/proc/none'$"):
+            files.check_writable(path)
 
 
 def test_what_may_not_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
@@ -398,8 +409,9 @@ def test_a_result_never_stands_beside_another_runs_policy(tmp_path, monkeypatch,
     assert files.kept_result(tmp_path, KNOWN, True) is None
 
 
+@pytest.mark.parametrize("updates", [0, 7])
 @pytest.mark.parametrize("written", [0, 1])
-def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch, written):
+def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch, written, updates):
     def write(file):
         if len(writing) == written:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -407,7 +419,7 @@ def test_a_full_disk_leaves_the_old_result_and_its_policy(tmp_path, monkeypatch,
 
     def fill_the_disk():
         monkeypatch.setattr(os, "fsync", write)
-        return make(learnt=1.0)()
+        return make(learnt=1.0, updates=updates)()
 
     keep(tmp_path)
     writing, before = [], {path: path.read_bytes() for path in where(tmp_path).parent.iterdir()}

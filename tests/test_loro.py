@@ -927,9 +927,9 @@ def test_a_figure_is_refused_before_the_runs_where_nothing_can_draw_it(tmp_path,
 
 @pytest.mark.parametrize(
     ("figure", "problem"),
-    [("figure.xyz", "is no .png or .svg or .pdf"), ("/dev/null/figure.png", "Not a directory|File exists")],
+    [("out/figure.xyz", "is no .png or .svg or .pdf"), ("/dev/null/figure.png", "Not a directory|File exists")],
 )
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_runs(tmp_path, command, figure, problem):
     with pytest.raises((UserError, OSError), match=problem):
-        command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", figure)
+        command("--env", "FrozenLake-v1", "--method", "llm", "--out", tmp_path / "out", "--figure", tmp_path / figure)
     assert not (tmp_path / "out").exists()

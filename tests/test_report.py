@@ -434,7 +434,8 @@ def test_of_runs_of_unlike_lengths_the_first_evaluations_are_compared(study, sho
     assert {len(run["returns"]) for run in files.read_results(tmp_path / "all.gz")} == {40, 50}  # whole all the same
     assert refused(show(study, "--first", 45), "45 evaluations cannot be compared with 40", "give --first 40")
     keep(study, "random", 0, [9.0] * 30)
-    assert refused(show(study), "give --first 30")
+    keep(study, "online", 0, [9.0] * 20, env="Another-v0")
+    assert refused(show(study), "give --first 30, or")
 
 
 def test_the_figure_can_show_the_first_evaluations_alone(tmp_path, show):

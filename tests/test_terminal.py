@@ -425,6 +425,17 @@ def test_threads_that_wait_do_not_keep_a_command_that_failed(problem, code, said
     assert (out, process.returncode) == ("", code) and err.endswith(said)
 
 
+def test_what_was_printed_before_a_refusal_is_heard():
+    process = guarded("print('line'); raise MemoryError")
+    assert process.communicate() == ("line\n", "x.py: MemoryError\n") and process.returncode == 2
+
+
+def test_a_second_ctrl_c_ends_a_command_at_once():
+    interrupt = "os.kill(os.getpid(), 2)"
+    process = guarded(f"import os\n    try:\n        {interrupt}\n    finally:\n        {interrupt}")
+    assert process.communicate() == ("", "") and process.returncode == -signal.SIGINT
+
+
 @pytest.mark.parametrize("what", ["print('line')", "print('line' * 99999)"], ids=["buffered", "at once"])
 def test_who_has_seen_enough_hears_no_complaint(what):
     process = guarded(what)
