@@ -101,20 +101,20 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
     learner, clone = (agents.make_agent(env, environment, settings, rng) for rng in (learner_rng, clone_rng))
 
     # 1. Collect
-    data = []
+    first_episodes = []
     if method.data == "llm":
-        data = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
+        first_episodes = [recorded[i] for i in sorted(data_rng.permutation(len(recorded))[: settings.llm_episodes])]
     elif method.data:
         policy = partial(episodes.act, learner, {"random": 1.0, "own": settings.epsilon}[method.data], data_rng)
         seeds = data_rng.integers(2**31, size=settings.llm_episodes)
-        data = [episodes.play(env, policy, int(each)) for each in seeds]
-    returns = [episode.total for episode in data]
+        first_episodes = [episodes.play(env, policy, int(each)) for each in seeds]
+    returns = [episode.total for episode in first_episodes]
     if not (method.pretrain or method.clone or method.fine_tune):
         returns = [float(np.mean(returns))] * settings.evaluations
         return {"returns": returns, "trust": None, "updates": 0, "clone": False}, learner
-    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(data))
+    replay = ReplayBuffer(settings.buffer_size, env.observation_space, episodes.transitions(first_episodes))
     # Without a clone there are none: no trust, no failed_alike. Equal returns, at most random play's, teach nothing.
-    teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in data] if method.clone else []
+    teacher_returns = [each.full_return(env.spec.max_episode_steps) for each in first_episodes] if method.clone else []
     failed_alike = len(set(teacher_returns)) == 1 and teacher_returns[0] <= environment.random_return
     judge = Judge(teacher_returns, environment.random_return, environment.random_std, settings.prior_episodes)
     clone_alone = method.clone and not method.fine_tune  # it plays, trusted or not
@@ -130,10 +130,10 @@ def run(environment, method, settings, seed, recorded=(), progress=lambda text: 
         replay = ReplayBuffer(settings.buffer_size, env.observation_space)
 
     # 3. Fine-tune; the first evaluation precedes the first step
-    trust = [judge.trust] * len(data)
+    trust = [judge.trust] * len(first_episodes)
     step, episodes_begun, ended = 0, 0, True
-    for evaluation in range(len(data), settings.evaluations):
-        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(data) else 0
+    for evaluation in range(len(first_episodes), settings.evaluations):
+        steps = settings.steps_per_evaluation if method.fine_tune and evaluation > len(first_episodes) else 0
         for _ in range(steps):
             if ended:
                 observation, rewards = env.reset()[0], []
@@ -163,8 +163,8 @@ def check(method, settings):
     """Raises UserError if a method has no episodes to learn from, or if they leave no evaluation to what is learnt."""
     if not method.data and (method.pretrain or method.clone or not method.fine_tune):
         raise files.UserError(f"{method} has no first episodes: such a method can only fine_tune")
-    first = settings.llm_episodes if method.data and (method.pretrain or method.clone or method.fine_tune) else 0
-    if settings.evaluations <= first:
+    n_first = settings.llm_episodes if method.data and (method.pretrain or method.clone or method.fine_tune) else 0
+    if settings.evaluations <= n_first:
         raise files.UserError(f"--evaluations {settings.evaluations} leaves none after --llm-episodes; give more")
 
 

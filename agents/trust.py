@@ -9,12 +9,12 @@ class Judge:
         trust = bound(teacher, -2, random_std) > random_return and bound(clone, -2) >= bound(learner, 2)
 
     teacher: the returns of a run's first episodes. clone, which no longer changes: these, and its own. learner, which
-    gets better: the later half of [random_return] * prior and its own. `run` appends each return in training to the
-    list of who earned it. random_return, random_std: the mean and the standard deviation of random play's returns."""
+    gets better: the later half of [random_return] * prior_episodes and its own. `run` appends each return in training
+    to the list of who earned it. random_return, random_std: mean and standard deviation of random play's returns."""
 
-    def __init__(self, teacher_returns, random_return, random_std, prior):
+    def __init__(self, teacher_returns, random_return, random_std, prior_episodes):
         self.beats_random = bool(teacher_returns) and bound(teacher_returns, -2, random_std) > random_return
-        self.clone_returns, self.learner_returns = list(teacher_returns), [random_return] * prior
+        self.clone_returns, self.learner_returns = list(teacher_returns), [random_return] * prior_episodes
 
     @property
     def trust(self):
