@@ -68,7 +68,6 @@ class ChatClient:
         need(not taken, f"leave {', '.join(sorted(taken))} out of --extra; the program sees to that itself")
         if asking.api_key_env not in (*os.environ, Asking().api_key_env):  # it may be the key itself: it is not shown
             raise UserError("--api-key-env takes the name of a variable that is set and holds the key; there is none")
-        self._key = os.environ.get(asking.api_key_env, "").strip()
         need(self._key.isascii() and self._key.isprintable(), f"{asking.api_key_env} holds characters that no key has")
         self.base_url = (asking.base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/")
         self.base_url = self.base_url.removesuffix("/chat/completions")
@@ -130,6 +129,10 @@ class ChatClient:
             models = found["data"] if isinstance(found, dict) else found  # Together's is a mere list
             return [self._shown(model["id"]) for model in models]
         return []
+
+    @property
+    def _key(self):
+        return os.environ.get(self.asking.api_key_env, "").strip()
 
     def _shown(self, text):
         """`text` as one short line, without the key."""

@@ -678,7 +678,7 @@ def test_the_key_goes_to_the_server_alone(monkeypatch):
         one = client(server)
         one.ask(HELLO)
         assert server.keys == [f"Bearer {KEY}"]
-        assert KEY not in f"{one!r} {one.session!r} {one.session.auth!r} {one.session.headers!r}"
+        assert KEY not in f"{one!r} {vars(one)!r} {one.session!r} {one.session.auth!r} {one.session.headers!r}"
 
 
 @pytest.mark.parametrize("before", [0, 100, 200, 290])
