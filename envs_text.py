@@ -78,7 +78,11 @@ def check(environment):
     whole = sum(widths) in (0, getattr(space, "n", 0)) and len(set(widths)) <= 1
     need(whole, "its grid has not one letter a state, in rows of one length")
     rng = np.random.default_rng(0)
-    episode = play(env, lambda observation: rng.integers(n), seed=0)
+    try:
+        episode = play(env, lambda observation: rng.integers(n), seed=0)
+    except (TypeError, ValueError) as error:
+        need("unpack" not in str(error), f"its reset gives no tuple of 2, or its step none of 5: {error}")
+        raise
     for sentence in map(environment.describe, episode.observations[:-1]):  # nobody is told of the last
         need(isinstance(sentence, str), f"it describes an observation as {sentence!r}, not in words")
 

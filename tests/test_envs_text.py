@@ -241,11 +241,14 @@ def described(monkeypatch, like, **changes):
         (CART, {"low": (-3e38,) * 4, "high": (3e38,) * 4}, r"not all of these are numbers up to 1e\+12"),
         (CART, {"low": (1e9,) * 4, "high": (1e9 + 1,) * 4}, "the low below the high in float32"),
         (CART, giving(CART, "step", lambda o, *rest: (o[:1], *rest)), r"the observation \[.*\] is not \(4,\) finite"),
+        (CART, giving(CART, "step", lambda o, r, ends, *_: (o, r, ends)), r"its step none of 5: not enough values"),
+        (LAKE, giving(LAKE, "step", lambda *_: None), "its step none of 5: cannot unpack .*None"),
         (CART, giving(CART, "step", lambda o, r, *rest: (o, [r], *rest)), r"the reward \[1.0\] is no finite number"),
         (CART, giving(CART, "step", lambda o, r, *rest: (o, None, *rest)), "the reward None is no finite number"),
         (LAKE, giving(LAKE, "step", lambda o, r, *rest: (o, "1", *rest)), "the reward '1' is no finite number"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (16, *rest)), "the observation 16 is not in Discrete.16"),
         (LAKE, giving(LAKE, "step", lambda o, *rest: (0.5, *rest)), "the observation 0.5 is not in Discrete.16"),
+        (LAKE, giving(LAKE, "reset", lambda o, info: o), "its reset gives no tuple of 2, .* cannot unpack"),
         (LAKE, giving(LAKE, "reset", lambda o, info: (-1, info)), "the observation -1 is not in Discrete.16"),
         (CART, {"make": shaped(CART, (4, 1))}, r"the observation [\s\S]* is not \(4,\) finite"),
         (CART, {"make": transformed(CART, gym.spaces.Box(-1, 1, (2, 2)))}, "numbers; a wrapper can make them so"),
@@ -332,6 +335,16 @@ def test_the_last_observation_need_not_be_told_in_words(monkeypatch):
     assert described(monkeypatch, LAKE, describe=lambda s: words[int(s)])
 
 
+def unpacked(observation):
+    x, v = observation
+    return f"{x} {v}"
+
+
+def test_a_fault_of_ones_own_description_is_not_laid_at_the_environments_door(monkeypatch):
+    with pytest.raises(ValueError, match=r"^too many values to unpack"):
+        described(monkeypatch, CART, describe=unpacked)
+
+
 def test_no_grid_may_be_none(monkeypatch):
     assert not described(monkeypatch, CART, grid=None).grid
 
@@ -340,6 +353,7 @@ def without_words():
     raise AssertionError
 
 
+@pytest.mark.filterwarnings("ignore:.*old step API")
 def test_what_gymnasium_itself_finds_wrong_is_told_in_a_line(monkeypatch):
     class Odd(gym.Env):
         observation_space, action_space = gym.spaces.Discrete(16), gym.spaces.Discrete(4)
@@ -347,6 +361,17 @@ def test_what_gymnasium_itself_finds_wrong_is_told_in_a_line(monkeypatch):
         def reset(self, *, seed=None, options=None):
             return 0, None
 
+        def step(self, action):
+            return 0, 0.0, True, {}  # as before Gym 0.26
+
+    class Older(Odd):
+        def reset(self, *, seed=None, options=None):
+            return 0, {}
+
+    spec = gym.envs.registration.EnvSpec("Older-v0", Older, max_episode_steps=5)
+    monkeypatch.setitem(gym.registry, "Older-v0", spec)
+    with pytest.raises(UserError, match=r"^Odd-v0: its reset gives .*, or its step none of 5: not enough values"):
+        described(monkeypatch, LAKE, make=lambda **options: gym.make("Older-v0"))
     monkeypatch.setitem(gym.registry, "Core-v0", gym.envs.registration.EnvSpec("Core-v0", Odd, max_episode_steps=5))
     with pytest.raises(UserError, match=r"^Odd-v0: .*was not a dictionary"):
         described(monkeypatch, LAKE, make=lambda **options: gym.make("Core-v0"))
