@@ -213,7 +213,8 @@ ENVIRONMENTS = {
 def own_environments(module):
     """The ENVIRONMENTS of a module, imported from the working directory or the path. Raises UserError without them."""
     wrong = f"{module!r} is no module with ENVIRONMENTS"
-    need(all(map(str.isidentifier, module.split("."))), f"{wrong}: give the name of one, such as my_games")
+    named = all(map(str.isidentifier, module.split("."))) and not module.endswith(".py")
+    need(named, f"{wrong}: give the name of one, such as my_games")
     if sys.path[0] != os.getcwd():
         sys.path.insert(0, os.getcwd())  # first, as for any script that lies there
     try:
