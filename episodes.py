@@ -39,20 +39,24 @@ def play(env, policy, seed):
     """One Episode in the gymnasium.Env `env`, reset with `seed`, by `policy`, observation -> action.
 
     Raises UserError if an observation, an action or a reward is none that a file of episodes may hold."""
+    shown, allowed = env.observation_space, env.action_space  # asked once, since wrappers hand it on
     observation, _ = env.reset(seed=seed)
     where, observations, actions, rewards, terminated, truncated = f"episode with seed {seed}", [], [], [], False, False
     while True:
-        check_observation(env.observation_space, observation, where)
+        check_observation(shown, observation, where)
         observations.append(np.copy(observation))  # the environment may write the next one into the same array
         if terminated or truncated:
             break
-        actions.append(int(policy(observation)))
-        need(env.action_space.contains(actions[-1]), f"{where}: the action {actions[-1]} is not in {env.action_space}")
-        observation, reward, terminated, truncated, _ = env.step(actions[-1])
+        action = int(policy(observation))
+        if not allowed.contains(action):  # not by `need`, which would put each action into words
+            raise UserError(f"{where}: the action {action} is not in {allowed}")
+        actions.append(action)
+        observation, reward, terminated, truncated, _ = env.step(action)
         number = np.ndim(reward) == 0 and np.asarray(reward).dtype.kind in "biuf" and abs(float(reward)) <= LARGEST
-        need(number, f"{where}: the reward {reward!r} is no finite number up to {LARGEST:g}")
+        if not number:
+            raise UserError(f"{where}: the reward {reward!r} is no finite number up to {LARGEST:g}")
         rewards.append(float(reward))
-    steps = np.array(observations, env.observation_space.dtype), np.array(actions), np.array(rewards)
+    steps = np.array(observations, shown.dtype), np.array(actions), np.array(rewards)
     return Episode(seed, *steps, bool(terminated), bool(truncated))
 
 

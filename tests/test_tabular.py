@@ -63,7 +63,6 @@ def test_imitation_finds_how_often_the_llm_did_what_in_a_state_whatever_it_did_e
     np.testing.assert_allclose(softmax, np.divide(times, sum(times)), atol=0.01)
 
 
-
 @pytest.mark.parametrize("imitate", [False, True])
 def test_a_table_learns_at_the_same_rate_whatever_the_step(imitate):
     early, late, b = table(4, 3), table(4, 3), random_batch(np.random.default_rng(0), 16, 3, range(4))
